@@ -1,0 +1,85 @@
+"""The interface of pacing: a snapshot of a project's floor in, a decision out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+from uuid import UUID
+
+from dialer.domain.states import AgentState
+
+
+class Mode(StrEnum):
+    """How a project dials; the same words as in `projects.mode`."""
+
+    MANUAL = "manual"
+    PREVIEW = "preview"
+    PROGRESSIVE = "progressive"
+    RATIO = "ratio"
+    PREDICTIVE = "predictive"
+
+
+class Limit(StrEnum):
+    """What kept us from placing (more) calls: the answer to "why is this project not dialling?"."""
+
+    NOTHING = "nothing"
+    MODE = "mode"  # the agents dial by themselves
+    PAUSED = "paused"
+    WINDOW = "window"  # outside the hours of the project
+    NO_AGENTS = "no_agents"  # nobody of the project is logged in
+    AGENTS = "agents"  # everybody is at work or already has a call under way
+    ABANDONMENT = "abandonment"
+    TRUNK = "trunk"  # no enabled trunk on this node
+    TRUNK_CHANNELS = "trunk_channels"
+    TRUNK_FAILING = "trunk_failing"  # one call after the other ended as its fault
+    CPS = "cps"
+    CALLER_NUMBER = "caller_number"
+    LEADS = "leads"  # no lead can be called now
+    RECORDING = "recording"  # no room for recordings
+    DATABASE = "database"
+    ASTERISK = "asterisk"
+    LEASE = "lease"
+    JOURNAL = "journal"
+    GATE = "gate"  # a rule refused, or could not be evaluated
+
+
+class FlightState(StrEnum):
+    """Calls that do not have an agent yet."""
+
+    PLACED = "placed"  # committed, sent or ringing
+    WAITING = "waiting"  # answered, waits for an agent
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """A project's floor at one moment. Ages in seconds; what an agent serves in another project is left out by the caller."""
+
+    project_id: UUID
+    at_s: float  # monotonic
+    mode: Mode
+    ratio: float
+    agents: tuple[tuple[AgentState, float], ...]  # of this project, with their time in state
+    ready: float  # ready agents for this project; one who serves several projects counts in parts
+    in_flight: tuple[tuple[UUID, FlightState, float], ...]  # attempts and their age since they were placed
+    abandonment_cap: float
+    agent_wait_s: float
+    answered: int = 0  # counted for the abandonment budget of the period
+    abandoned: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """How many calls to place now, what keeps it from being more, and which ringing calls to give up."""
+
+    place: int
+    limited_by: Limit
+    cancel: tuple[UUID, ...] = ()
+
+
+class Policy(Protocol):
+    """Decides for one project; may keep what it has learned between calls. No I/O, no clock."""
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """How many calls to place at this moment."""
+        ...
