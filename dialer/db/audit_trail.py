@@ -1,0 +1,66 @@
+"""The audit log: append-only, written in the transaction of the change it tells of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+import orjson
+
+from dialer.db.sql import Connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """Who did what to what, when, from where."""
+
+    at: datetime
+    user_id: UUID | None
+    actor: str
+    address: str | None
+    action: str
+    subject_type: str
+    subject_id: str
+    detail: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept(Entry):
+    """An entry with its place in the log."""
+
+    id: int
+
+
+WRITE = """
+insert into audit_log (at, user_id, actor, address, action, subject_type, subject_id, detail)
+values ($1, $2, $3, $4::text::inet, $5, $6, $7, $8::text::jsonb)
+"""
+
+
+async def write(conn: Connection, entry: Entry) -> None:
+    """Write an entry."""
+    await conn.execute(
+        WRITE, entry.at, entry.user_id, entry.actor, entry.address, entry.action, entry.subject_type, entry.subject_id,
+        orjson.dumps(dict(entry.detail), default=str).decode(),
+    )  # fmt: skip
+
+
+PAGE = """
+select id, at, user_id, actor, host(address) as address, action, subject_type, subject_id, detail::text as detail
+from audit_log
+where ($1::bigint is null or id < $1) and ($2::text is null or subject_type = $2) and ($3::text is null or subject_id = $3)
+  and ($4::uuid is null or user_id = $4) and ($5::text is null or action = $5)
+order by id desc limit $6
+"""
+
+
+async def page(
+    conn: Connection, *, before: int | None, subject_type: str | None, subject_id: str | None, user_id: UUID | None, action: str | None,
+    limit: int,
+) -> list[Kept]:  # fmt: skip
+    """Entries, newest first."""
+    rows = await conn.fetch(PAGE, before, subject_type, subject_id, user_id, action, limit)
+    return [Kept(**{**dict(row), "detail": orjson.loads(row["detail"])}) for row in rows]

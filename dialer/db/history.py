@@ -1,0 +1,188 @@
+"""Calls that were made, their recordings, and sums over them, as the API shows them.
+
+An attempt's id begins with its time, so a span of time is a span of ids, and only the months it touches are read.
+"""
+
+# ruff: noqa: S608  # what is put together here are constants of this file; values are always arguments
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from dialer.db.sql import Connection
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRow:
+    """An attempt, whether its project masks numbers, and its recording."""
+
+    id: UUID
+    lead_id: int | None
+    project_id: UUID
+    number: str
+    mask_numbers: bool
+    node: str
+    trunk_id: UUID
+    caller_number: str
+    mode: str
+    agent_id: UUID | None
+    state: str
+    created_at: datetime
+    sent_at: datetime | None
+    ringing_at: datetime | None
+    answered_at: datetime | None
+    bridged_at: datetime | None
+    ended_at: datetime | None
+    outcome: str | None
+    hangup_cause: int | None
+    abandoned: bool
+    disposition: str | None
+    note: str | None
+    wrapped_at: datetime | None
+    recording_id: UUID | None
+    recording_state: str | None
+
+
+_CALL = """a.id, a.lead_id, a.project_id, a.number, p.mask_numbers, a.node, a.trunk_id, a.caller_number, a.mode, a.agent_id, a.state,
+    a.created_at, a.sent_at, a.ringing_at, a.answered_at, a.bridged_at, a.ended_at, a.outcome, a.hangup_cause, a.abandoned,
+    a.disposition, a.note, a.wrapped_at, r.id as recording_id, r.state as recording_state"""
+
+CALLS = f"""
+select {_CALL} from attempts a
+join projects p on p.id = a.project_id
+left join recordings r on r.attempt_id = a.id
+where ($1::uuid is null or a.id < $1) and ($2::uuid is null or a.project_id = $2) and ($3::uuid is null or a.agent_id = $3)
+  and ($4::bigint is null or a.lead_id = $4) and ($5::text is null or a.outcome = $5)
+  and ($6::timestamptz is null or a.id >= uuid7_floor($6)) and ($7::timestamptz is null or a.id < uuid7_floor($7))
+order by a.id desc limit $8
+"""
+
+
+async def calls(
+    conn: Connection, *, before: UUID | None, project_id: UUID | None, agent_id: UUID | None, lead_id: int | None, outcome: str | None,
+    since: datetime | None, until: datetime | None, limit: int,
+) -> list[CallRow]:  # fmt: skip
+    """Calls, newest first."""
+    rows = await conn.fetch(CALLS, before, project_id, agent_id, lead_id, outcome, since, until, limit)
+    return [CallRow(**dict(row)) for row in rows]
+
+
+CALL = f"""
+select {_CALL} from attempts a
+join projects p on p.id = a.project_id
+left join recordings r on r.attempt_id = a.id
+where a.id = $1
+"""
+
+
+async def call(conn: Connection, attempt_id: UUID) -> CallRow | None:
+    """One call."""
+    row = await conn.fetchrow(CALL, attempt_id)
+    return CallRow(**dict(row)) if row else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordingRow:
+    """A recording and what it belongs to. `path` is relative to the store."""
+
+    id: UUID
+    attempt_id: UUID
+    lead_id: int | None
+    project_id: UUID
+    agent_id: UUID | None
+    state: str
+    reason: str | None
+    path: str | None
+    sha256: bytes | None
+    bytes: int | None
+    duration_ms: int | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    created_at: datetime
+    verified_at: datetime | None
+    number: str
+    mask_numbers: bool
+
+
+_RECORDING = """r.id, r.attempt_id, r.lead_id, r.project_id, r.agent_id, r.state, r.reason, r.path, r.sha256, r.bytes, r.duration_ms,
+    r.started_at, r.ended_at, r.created_at, r.verified_at, a.number, p.mask_numbers"""
+
+RECORDINGS = f"""
+select {_RECORDING} from recordings r
+join attempts a on a.id = r.attempt_id
+join projects p on p.id = r.project_id
+where ($1::timestamptz is null or (r.created_at, r.id) < ($1, $2::uuid)) and ($3::uuid is null or r.project_id = $3)
+  and ($4::uuid is null or r.agent_id = $4) and ($5::text is null or r.state = $5)
+  and ($6::timestamptz is null or r.started_at >= $6) and ($7::timestamptz is null or r.started_at < $7)
+order by r.created_at desc, r.id desc limit $8
+"""
+
+
+async def recordings(
+    conn: Connection, *, after: tuple[datetime, UUID] | None, project_id: UUID | None, agent_id: UUID | None, state: str | None,
+    since: datetime | None, until: datetime | None, limit: int,
+) -> list[RecordingRow]:  # fmt: skip
+    """Recordings, newest first."""
+    at, last = after or (None, None)
+    rows = await conn.fetch(RECORDINGS, at, last, project_id, agent_id, state, since, until, limit)
+    return [RecordingRow(**dict(row)) for row in rows]
+
+
+RECORDING = f"""
+select {_RECORDING} from recordings r
+join attempts a on a.id = r.attempt_id
+join projects p on p.id = r.project_id
+where r.id = $1
+"""
+
+
+async def recording(conn: Connection, recording_id: UUID) -> RecordingRow | None:
+    """One recording."""
+    row = await conn.fetchrow(RECORDING, recording_id)
+    return RecordingRow(**dict(row)) if row else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutcomeRow:
+    """How many calls of a project came to an outcome, and how long they talked."""
+
+    outcome: str | None
+    attempts: int
+    answered: int
+    bridged: int
+    abandoned: int
+    talk_ms: int
+
+
+SUMMARY = """
+select outcome, count(*) as attempts, count(answered_at) as answered, count(bridged_at) as bridged,
+    count(*) filter (where abandoned) as abandoned,
+    coalesce(sum(greatest(0, extract(epoch from ended_at - bridged_at) * 1000)::bigint), 0)::bigint as talk_ms
+from attempts
+where project_id = $1 and ($2::timestamptz is null or id >= uuid7_floor($2)) and ($3::timestamptz is null or id < uuid7_floor($3))
+group by outcome order by outcome nulls last
+"""
+
+
+async def summary(
+    conn: Connection, project_id: UUID, *, since: datetime | None, until: datetime | None
+) -> list[OutcomeRow]:
+    """By outcome; None is what has not ended yet."""
+    return [OutcomeRow(**dict(row)) for row in await conn.fetch(SUMMARY, project_id, since, until)]
+
+
+DISPOSITIONS = """
+select disposition, count(*) as calls from attempts
+where project_id = $1 and disposition is not null
+  and ($2::timestamptz is null or id >= uuid7_floor($2)) and ($3::timestamptz is null or id < uuid7_floor($3))
+group by disposition order by disposition
+"""
+
+
+async def disposition_counts(
+    conn: Connection, project_id: UUID, *, since: datetime | None, until: datetime | None
+) -> dict[str, int]:
+    """How often agents chose each result."""
+    return {row["disposition"]: row["calls"] for row in await conn.fetch(DISPOSITIONS, project_id, since, until)}

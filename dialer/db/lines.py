@@ -1,0 +1,116 @@
+"""Trunks, nodes and caller numbers as lists of the API show them."""
+
+# ruff: noqa: S608  # what is put together here are constants of this file; values are always arguments
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from campaigns.caller_numbers import CallerNumber, caller_number
+from campaigns.projects import Trunk
+from campaigns.projects import trunk as trunk_of
+from dialer.db.sql import Connection
+
+_TRUNK = "id, name, node, endpoint, max_channels, max_cps, number_format, enabled"
+TRUNKS = f"select {_TRUNK} from trunks where ($1::text is null or name > $1) order by name limit $2"
+TRUNK = f"select {_TRUNK} from trunks where id = $1"
+CREATE_TRUNK = f"""
+insert into trunks (name, node, endpoint, max_channels, max_cps, number_format, enabled) values ($1, $2, $3, $4, $5, $6, $7)
+returning {_TRUNK}
+"""
+CHANGE_TRUNK = f"""
+update trunks set name = coalesce($2, name), endpoint = coalesce($3, endpoint), max_channels = coalesce($4, max_channels),
+    max_cps = coalesce($5, max_cps), number_format = coalesce($6, number_format), enabled = coalesce($7, enabled)
+where id = $1 returning {_TRUNK}
+"""
+PROJECTS_OF_TRUNK = "select id from projects where trunk_id = $1 and state in ('running', 'paused')"
+
+
+async def trunks(conn: Connection, *, after: str | None, limit: int) -> list[Trunk]:
+    """By name."""
+    return [trunk_of(row) for row in await conn.fetch(TRUNKS, after, limit)]
+
+
+async def trunk(conn: Connection, trunk_id: UUID) -> Trunk | None:
+    """One trunk."""
+    row = await conn.fetchrow(TRUNK, trunk_id)
+    return trunk_of(row) if row else None
+
+
+async def create_trunk(
+    conn: Connection,
+    *,
+    name: str,
+    node: str,
+    endpoint: str,
+    max_channels: int,
+    max_cps: Decimal,
+    number_format: str,
+    enabled: bool,
+) -> Trunk:
+    """A new trunk. Errors: UniqueViolationError (name), ForeignKeyViolationError (node)."""
+    row = await conn.fetchrow(CREATE_TRUNK, name, node, endpoint, max_channels, max_cps, number_format, enabled)
+    assert row is not None  # noqa: S101  # an insert that returns nothing has raised
+    return trunk_of(row)
+
+
+async def change_trunk(
+    conn: Connection, trunk_id: UUID, *, name: str | None, endpoint: str | None, max_channels: int | None, max_cps: Decimal | None,
+    number_format: str | None, enabled: bool | None,
+) -> Trunk | None:  # fmt: skip
+    """Change what is given. None: there is no such trunk."""
+    row = await conn.fetchrow(CHANGE_TRUNK, trunk_id, name, endpoint, max_channels, max_cps, number_format, enabled)
+    return trunk_of(row) if row else None
+
+
+async def projects_of_trunk(conn: Connection, trunk_id: UUID) -> list[UUID]:
+    """The projects in work that dial through a trunk."""
+    return [row["id"] for row in await conn.fetch(PROJECTS_OF_TRUNK, trunk_id)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeRow:
+    """A node and its lease."""
+
+    name: str
+    alive: bool
+    lease_until: datetime | None
+    started_at: datetime | None
+
+
+# The lease is by the database's clock.
+NODES = """
+select name, coalesce(lease_until > clock_timestamp(), false) as alive, lease_until, started_at from nodes order by name limit 1000
+"""
+
+
+async def nodes(conn: Connection) -> list[NodeRow]:
+    """All nodes."""
+    return [NodeRow(**dict(row)) for row in await conn.fetch(NODES)]
+
+
+_CALLER = "id, number, trunk_id, state, why"
+CALLER_NUMBERS = f"""
+select {_CALLER} from caller_numbers
+where ($1::text is null or number > $1) and ($2::uuid is null or trunk_id = $2) and ($3::text is null or state = $3)
+order by number limit $4
+"""
+PROJECTS_OF_CALLER_NUMBER = """
+select p.id from projects p join project_caller_numbers c on c.project_id = p.id
+where c.caller_number_id = $1 and p.state in ('running', 'paused')
+"""
+
+
+async def caller_numbers(
+    conn: Connection, *, after: str | None, trunk_id: UUID | None, state: str | None, limit: int
+) -> list[CallerNumber]:
+    """By number."""
+    return [caller_number(row) for row in await conn.fetch(CALLER_NUMBERS, after, trunk_id, state, limit)]
+
+
+async def projects_of_caller_number(conn: Connection, caller_number_id: UUID) -> list[UUID]:
+    """The projects in work that may show a caller number."""
+    return [row["id"] for row in await conn.fetch(PROJECTS_OF_CALLER_NUMBER, caller_number_id)]

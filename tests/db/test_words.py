@@ -1,0 +1,45 @@
+"""The database and the program use the same words: every enum equals the check of its column."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+
+import pytest
+
+from campaigns import states
+from campaigns.sql import Pool
+from dialer.domain.roles import Role
+from dialer.domain.states import AgentState, CallState
+
+pytestmark = pytest.mark.services
+_LOGGED_IN = [state for state in AgentState if state is not AgentState.LOGGED_OUT]
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "words"),
+    [
+        ("attempts", "state", CallState),
+        ("attempts", "mode", states.DialMode),
+        ("agent_live", "state", _LOGGED_IN),
+        ("agent_times", "state", _LOGGED_IN),
+        ("projects", "state", states.ProjectState),
+        ("projects", "mode", states.DialMode),
+        ("leads", "state", states.LeadState),
+        ("imports", "state", states.ImportState),
+        ("caller_numbers", "state", states.CallerNumberState),
+        ("dispositions", "effect", states.Effect),
+        ("users", "role", Role),
+    ],
+)
+async def test_the_check_of_a_column_has_the_words_of_its_enum(
+    pool: Pool, table: str, column: str, words: type[StrEnum] | list[StrEnum]
+) -> None:
+    definition = await pool.fetchval(
+        """select pg_get_constraintdef(c.oid) from pg_constraint c
+           join pg_attribute a on a.attrelid = c.conrelid and c.conkey = array[a.attnum]
+           where c.conrelid = $1::text::regclass and c.contype = 'c' and a.attname = $2""",
+        table,
+        column,
+    )
+    assert set(re.findall(r"'([a-z_]+)'", definition)) == {word.value for word in words}
