@@ -1,0 +1,106 @@
+"""The gates in front of a project: may it dial now at all? Pure, and closed when in doubt.
+
+What belongs to a single lead (caps, do-not-call, a live call) is in the claiming statement, where it cannot be raced.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from enum import StrEnum
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from campaigns.projects import Project
+from campaigns.states import CallerNumberState, DialMode, ProjectState
+
+
+class Gate(StrEnum):
+    """Which gate decided. `OPEN`: none of them objects."""
+
+    OPEN = "open"
+    PROJECT_NOT_RUNNING = "project_not_running"
+    NO_TRUNK = "no_trunk"
+    TRUNK_DISABLED = "trunk_disabled"
+    NO_CALLER_NUMBER = "no_caller_number"
+    ZONE_UNKNOWN = "zone_unknown"
+    WINDOW_INVALID = "window_invalid"
+    OUTSIDE_WINDOW = "outside_window"
+    NOT_EVALUABLE = "not_evaluable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """Whether the project may dial, which gate decided, and a sentence for people. `opens_at`: when the window opens next, if that is what is shut."""
+
+    allowed: bool
+    gate: Gate
+    reason: str
+    opens_at: datetime | None = None
+
+
+def decide(project: Project, now: datetime) -> Verdict:
+    """May this project place a call at `now`? The first gate that objects decides; what cannot be evaluated objects."""
+    try:
+        return next(_objections(project, now), None) or Verdict(
+            allowed=True, gate=Gate.OPEN, reason="The project may dial."
+        )
+    except Exception as error:  # noqa: BLE001 -- whatever is wrong with a project: it is not dialled
+        return Verdict(
+            allowed=False,
+            gate=Gate.NOT_EVALUABLE,
+            reason=f"The rules cannot be evaluated ({type(error).__name__}), so nothing is dialled.",
+        )
+
+
+def _objections(project: Project, now: datetime) -> Iterator[Verdict]:
+    if project.state is not ProjectState.RUNNING:
+        yield _no(Gate.PROJECT_NOT_RUNNING, f"The project is {project.state}, not running.")
+    if project.trunk is None:
+        yield _no(Gate.NO_TRUNK, "The project has no trunk.")
+    elif project.trunk.enabled is not True:
+        yield _no(Gate.TRUNK_DISABLED, f"The trunk {project.trunk.name} is switched off.")
+    elif not any(
+        one.state is CallerNumberState.ACTIVE and one.trunk_id == project.trunk.id for one in project.caller_numbers
+    ):
+        yield _no(
+            Gate.NO_CALLER_NUMBER, f"No active caller number of the project belongs to the trunk {project.trunk.name}."
+        )
+    if project.mode not in DialMode:
+        yield _no(Gate.NOT_EVALUABLE, "The project's mode of dialling is unknown.")
+    yield from _window(project, now)
+
+
+def _window(project: Project, now: datetime) -> Iterator[Verdict]:
+    if now.tzinfo is None:
+        yield _no(Gate.NOT_EVALUABLE, "The present time has no zone.")
+        return
+    try:
+        zone = ZoneInfo(project.zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        yield _no(Gate.ZONE_UNKNOWN, f"The time zone {project.zone} is unknown.")
+        return
+    if not project.window_start < project.window_end:
+        yield _no(Gate.WINDOW_INVALID, "The calling window ends before it begins.")
+        return
+    local = now.astimezone(zone)
+    if not project.window_start <= local.time() < project.window_end:
+        yield Verdict(
+            allowed=False,
+            gate=Gate.OUTSIDE_WINDOW,
+            reason=f"It is {local:%H:%M} in {project.zone}; calls are placed from {project.window_start:%H:%M} to {project.window_end:%H:%M}.",
+            opens_at=_next_opening(local.date(), project.window_start, zone, now),
+        )
+
+
+def _next_opening(today: date, opens: time, zone: ZoneInfo, now: datetime) -> datetime:
+    """The first opening after `now`. An opening that the clocks skip comes with the hour that is skipped; one that comes twice, the first time."""
+    for days in range(3):
+        moment = datetime.combine(today + timedelta(days=days), opens, zone).astimezone(UTC)
+        if moment > now:
+            return moment
+    raise AssertionError("a day has at most 25 hours")
+
+
+def _no(gate: Gate, reason: str) -> Verdict:
+    return Verdict(allowed=False, gate=gate, reason=reason)

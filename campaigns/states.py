@@ -1,0 +1,63 @@
+"""The words of campaigns: what a project, a lead, an import and a caller number can be, and how a call comes about."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class ProjectState(StrEnum):
+    """The same words as in `projects.state`. Only a running project is dialled."""
+
+    DRAFT = "draft"
+    RUNNING = "running"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    ARCHIVED = "archived"
+
+
+class DialMode(StrEnum):
+    """Who decides that a call is placed; the same words as in `projects.mode` and `attempts.mode`."""
+
+    MANUAL = "manual"  # the agent types a number or picks a lead
+    PREVIEW = "preview"  # the agent sees the lead first
+    PROGRESSIVE = "progressive"  # one call for each ready agent
+    RATIO = "ratio"  # a fixed number of calls for each ready agent
+    PREDICTIVE = "predictive"
+
+
+class LeadState(StrEnum):
+    """The same words as in `leads.state`."""
+
+    NEW = "new"
+    IN_FLIGHT = "in_flight"  # an attempt is alive
+    RETRY = "retry"  # again after next_at
+    CALLBACK = "callback"  # promised for next_at
+    DONE = "done"
+    DO_NOT_CALL = "do_not_call"
+    EXHAUSTED = "exhausted"  # no result after all attempts that are allowed
+
+
+class ImportState(StrEnum):
+    """The same words as in `imports.state`."""
+
+    RUNNING = "running"
+    DONE = "done"
+    FAILED = "failed"
+    UNDONE = "undone"
+
+
+class CallerNumberState(StrEnum):
+    """The same words as in `caller_numbers.state`."""
+
+    ACTIVE = "active"
+    RESTING = "resting"
+    RETIRED = "retired"
+
+
+class Effect(StrEnum):
+    """What a disposition does to the lead; the same words as in `dispositions.effect`."""
+
+    FINAL = "final"
+    RETRY = "retry"
+    CALLBACK = "callback"
+    DO_NOT_CALL = "do_not_call"
