@@ -1,0 +1,45 @@
+"""The errors of the recorder.
+
+RecorderError
+├── BadLeg            a leg that cannot be used: the call is set aside (poisoned)
+├── EncoderFailed     the encoder process died or stalled on a call: tried again, then set aside
+├── StoreRefused      the store does not take bytes (full, read-only, broken): nothing is lost, tried again
+├── SpoolInUse        another recorder works on this spool
+├── FileGone          the store does not hold what the ledger says
+└── BadClip           a clip that cannot be cut
+"""
+
+from __future__ import annotations
+
+
+class RecorderError(Exception):
+    """A failure with a stable `error_id` (documented, never renamed) and a sentence that says what to do."""
+
+    def __init__(self, error_id: str, message: str) -> None:
+        super().__init__(message)
+        self.error_id = error_id
+        self.message = message
+
+
+class BadLeg(RecorderError):
+    """A leg that cannot be used; its call is set aside with `error_id` as the reason."""
+
+
+class EncoderFailed(RecorderError):
+    """The encoder process died or stalled while it had this call."""
+
+
+class StoreRefused(RecorderError):
+    """The store does not take bytes. `error_id` is the reason dialling is told."""
+
+
+class SpoolInUse(RecorderError):
+    """Another recorder works on this spool."""
+
+
+class FileGone(RecorderError):
+    """The store does not hold what the ledger says."""
+
+
+class BadClip(RecorderError):
+    """A clip that cannot be cut."""

@@ -1,0 +1,217 @@
+"""Makes the stereo master of a call: two mono legs in, Ogg Opus out (left customer, right agent), hashed while it is written.
+
+Blocking and single-threaded on purpose: it runs in the encoder process. Memory does not grow with the length of the call.
+The same legs give the same bytes, so a repeated intake gives the same hash.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Final, Self
+
+import av
+import numpy as np
+from av.audio.stream import AudioStream
+from numpy.typing import NDArray
+
+from recorder.errors import BadLeg
+from recorder.faults import SILENT_BELOW, LegMeasure, Side, judge
+from recorder.wav import HEADER_BYTES, WavLayout, read_layout
+
+BIT_RATE: Final = 24_000
+_BLOCK_S: Final = 10  # seconds of sound handled at once
+_WINDOWS_PER_S: Final = 10
+
+# voip keeps the two sides apart (-30 dB; "audio" only -15 dB at this rate); bitexact: no random serial number in the container.
+_CODEC_OPTIONS: Final = {"application": "voip", "compression_level": "0", "frame_duration": "20"}
+_CONTAINER_OPTIONS: Final = {"fflags": "+bitexact"}
+
+Samples = NDArray[np.int16]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Master:
+    """What was made. `bytes` 0: there was not one sample on either leg and no file was kept."""
+
+    sha256: bytes
+    bytes: int
+    duration_ms: int
+    faults: list[dict[str, Any]]
+
+
+class Leg:
+    """One open leg, read block by block; past its end it gives silence. A missing leg is an empty one."""
+
+    def __init__(self, side: Side, path: Path) -> None:
+        self._side: Side = side
+        self._file: BinaryIO | None = None
+        self._layout: WavLayout | None = None
+        self._left = 0
+        self._loud_windows = 0
+        try:
+            self._file = path.open("rb")
+        except FileNotFoundError:
+            return
+        try:
+            head = self._file.read(HEADER_BYTES)
+            self._layout = read_layout(head, os.fstat(self._file.fileno()).st_size)
+            if self._layout is not None:
+                self._file.seek(self._layout.offset)
+                self._left = self._layout.frames
+        except BaseException:
+            self._file.close()
+            raise
+
+    @property
+    def rate_hz(self) -> int | None:
+        """Samples a second; None where there is no format to read."""
+        return None if self._layout is None else self._layout.rate_hz
+
+    @property
+    def frames(self) -> int:
+        """Samples in the leg."""
+        return 0 if self._layout is None else self._layout.frames
+
+    def read_into(self, out: Samples, window: int) -> None:
+        """Fill `out` with the next samples, then silence; count the windows that are loud."""
+        wanted = min(len(out), self._left)
+        got = 0
+        if wanted and self._file is not None:
+            block = np.frombuffer(self._file.read(2 * wanted), dtype="<i2")
+            got = len(block)
+            out[:got] = block
+            self._count_loud(block, window)
+        out[got:] = 0
+        self._left -= wanted
+
+    def _count_loud(self, block: Samples, window: int) -> None:
+        whole = len(block) // window * window
+        windows = block[:whole].reshape(-1, window)
+        self._loud_windows += int(
+            np.count_nonzero((windows.max(axis=1) > SILENT_BELOW) | (windows.min(axis=1) < -SILENT_BELOW))
+        )
+
+    def measure(self) -> LegMeasure:
+        """What was seen so far."""
+        return LegMeasure(
+            side=self._side,
+            present=self._file is not None,
+            closed=self._layout is not None and self._layout.closed,
+            frames=self.frames,
+            loud_ms=self._loud_windows * 1000 // _WINDOWS_PER_S,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._file is not None:
+            self._file.close()
+
+
+class HashedFile:
+    """A file that is only written forwards, and hashed on the way."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)  # what a killed intake left
+        self._file = path.open("xb", buffering=0)
+        self._hash = hashlib.sha256()
+        self.size = 0
+        self.failure: OSError | None = None
+        """Why the disk refused: the library that writes through us may report it as a failure of its own."""
+
+    def write(self, data: bytes) -> int:
+        """Write all of it. Raises OSError where the disk is full."""
+        rest = memoryview(data)
+        try:
+            while rest:
+                rest = rest[self._file.write(rest) :]
+        except OSError as error:
+            self.failure = error
+            raise
+        self._hash.update(data)
+        self.size += len(data)
+        return len(data)
+
+    def finish(self) -> bytes:
+        """Make the bytes durable and return their SHA-256."""
+        os.fsync(self._file.fileno())
+        self._file.close()
+        return self._hash.digest()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+
+def make_master(customer: Path, agent: Path, part: Path, *, expected_ms: int | None) -> Master:
+    """Encode two legs into `part`, durable when this returns.
+
+    Raises BadLeg when a leg is no sound we know, OSError when the disk refuses. On an error nothing is left at `part`.
+    """
+    with Leg("customer", customer) as left, Leg("agent", agent) as right:
+        rates = {leg.rate_hz for leg in (left, right) if leg.frames and leg.rate_hz}
+        if len(rates) > 1:
+            raise BadLeg("rates_differ", "The two legs have different sample rates; check the MixMonitor format.")
+        frames = max(left.frames, right.frames)
+        if frames == 0:
+            return Master(
+                bytes=0,
+                sha256=b"",
+                duration_ms=0,
+                faults=judge((left.measure(), right.measure()), rate_hz=8000, expected_ms=None),
+            )
+        rate_hz = rates.pop() or 8000
+        sink = HashedFile(part)
+        try:
+            _encode(left, right, frames, rate_hz, sink)
+            sha256 = sink.finish()
+        except BaseException as error:
+            sink.close()
+            part.unlink(missing_ok=True)
+            if sink.failure is not None and error is not sink.failure:
+                raise sink.failure from error
+            raise
+        faults = judge((left.measure(), right.measure()), rate_hz=rate_hz, expected_ms=expected_ms)
+        return Master(bytes=sink.size, sha256=sha256, duration_ms=frames * 1000 // rate_hz, faults=faults)
+
+
+def _encode(left: Leg, right: Leg, frames: int, rate_hz: int, sink: HashedFile) -> None:
+    window = rate_hz // _WINDOWS_PER_S
+    with av.open(sink, "w", format="ogg", options=_CONTAINER_OPTIONS) as container:
+        stream = opus_stream(container, rate_hz)
+        block = rate_hz * _BLOCK_S
+        side = np.empty(block, dtype="<i2")
+        for start in range(0, frames, block):
+            count = min(block, frames - start)
+            stereo = np.empty((1, 2 * count), dtype="<i2")
+            left.read_into(side[:count], window)
+            stereo[0, 0::2] = side[:count]
+            right.read_into(side[:count], window)
+            stereo[0, 1::2] = side[:count]
+            encode_block(container, stream, stereo, rate_hz=rate_hz, start=start)
+        container.mux(stream.encode(None))
+
+
+def opus_stream(container: av.container.OutputContainer, rate_hz: int) -> AudioStream:
+    """A stereo voice stream with the settings of every master."""
+    stream = container.add_stream("libopus", rate=rate_hz, options=_CODEC_OPTIONS, layout="stereo")
+    stream.bit_rate = BIT_RATE
+    return stream
+
+
+def encode_block(
+    container: av.container.OutputContainer, stream: AudioStream, stereo: Samples, *, rate_hz: int, start: int
+) -> None:
+    """Encode interleaved samples, shape (1, 2 x frames), that begin at frame `start`."""
+    frame = av.AudioFrame.from_ndarray(stereo, format="s16", layout="stereo")
+    frame.sample_rate = rate_hz
+    frame.pts = start
+    container.mux(stream.encode(frame))
