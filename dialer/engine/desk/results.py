@@ -1,0 +1,46 @@
+"""The result of a conversation: the disposition ends the wrap-up and moves the lead."""
+
+from __future__ import annotations
+
+import asyncpg
+
+from campaigns.release import WrapUp as Result
+from campaigns.release import wrap_up
+from dialer.domain.commands import Done, WrapUp
+from dialer.domain.errors import Conflict
+from dialer.domain.states import AgentState
+from dialer.engine.agents import Agents
+from dialer.engine.clock import Clock
+from dialer.engine.desk.translate import client_errors
+from dialer.engine.floor import Agent
+
+
+class Results:
+    """Writes what the agent said, at once: the agent sees whether it was kept."""
+
+    def __init__(self, pool: asyncpg.Pool, agents: Agents, clock: Clock) -> None:
+        self._pool = pool
+        self._agents = agents
+        self._clock = clock
+
+    async def wrap_up(self, agent: Agent, command: WrapUp) -> Done:
+        """Errors: Conflict `no_wrap_up`; BadRequest `disposition_unknown`, `callback_time_missing`; Unavailable."""
+        attempt_id = agent.attempt_id
+        if agent.state is not AgentState.WRAP_UP or attempt_id is None:
+            raise Conflict("no_wrap_up", "You have no call to wrap up.")
+        result = Result(
+            attempt_id=attempt_id,
+            disposition=command.disposition,
+            now=self._clock.now(),
+            note=command.note,
+            agent_id=agent.agent_id,
+            callback_at=command.callback_at,
+            callback_personal=command.callback_personal,
+            fields=command.fields,
+        )
+        with client_errors():
+            async with self._pool.acquire(timeout=5) as conn:
+                wrapped = await wrap_up(conn, result)
+        if agent.attempt_id == attempt_id:  # the limit of the wrap-up may have passed meanwhile
+            self._agents.settle(agent)
+        return Done(state=agent.state.value, attempt_id=attempt_id, lead_id=wrapped.lead_id)

@@ -1,0 +1,157 @@
+"""What the engine knows at this moment: agents, seats, calls. Plain data in memory; PostgreSQL and Asterisk can rebuild it."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from datetime import datetime
+from uuid import UUID
+
+from dialer.domain.ids import attempt_of_channel, call_channel
+from dialer.domain.matching import Need, ReadyAgent
+from dialer.domain.outcomes import Outcome
+from dialer.domain.pacing import Mode
+from dialer.domain.states import AgentState, CallState
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Call:
+    """A live attempt. `wanted_agent`: only this agent may take it now (manual, preview, callback, transfer, resume)."""
+
+    attempt_id: UUID
+    project_id: UUID
+    lead_id: int | None
+    number: str
+    name: str = ""
+    fields: dict[str, object] = field(default_factory=dict)
+    mode: Mode
+    trunk_id: UUID
+    caller_number: str
+    created_at: datetime
+    placed_s: float  # monotonic
+    state: CallState = CallState.COMMITTED
+    agent_id: UUID | None = None
+    device_id: UUID | None = None
+    wanted_agent: UUID | None = None
+    channel: str = ""
+    bridge_id: str = ""
+    sent_at: datetime | None = None
+    ringing_at: datetime | None = None
+    answered_at: datetime | None = None
+    answered_s: float = 0.0
+    bridged_at: datetime | None = None
+    ended_at: datetime | None = None
+    hangup_cause: int | None = None
+    sip_status: int | None = None
+    waited_out: bool = False
+    canceled: bool = False
+    ring_timed_out: bool = False
+    fate_unknown: bool = False  # the answer to the Originate is missing
+    end_by_agent: bool = False
+    outcome: Outcome | None = None
+    waiter: asyncio.Future[UUID] | None = None
+
+    @property
+    def channel_id(self) -> str:
+        """Our name for the customer's channel."""
+        return call_channel(self.attempt_id)
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Seat:
+    """An agent's nailed-up channel. `up`: answered, can be bridged."""
+
+    channel_id: str
+    channel: str = ""
+    up: bool = False
+    asked_s: float = 0.0  # monotonic, when Asterisk was asked for it; 0: not yet
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class ShownLead:
+    """The lead an agent looks at in preview."""
+
+    project_id: UUID
+    lead_id: int
+    number: str
+    name: str
+    held: object  # what gives it back to the list
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Agent:
+    """An agent who is logged in."""
+
+    agent_id: UUID
+    device_id: UUID
+    device_username: str
+    project_ids: frozenset[UUID]
+    skills: frozenset[str]
+    logged_in_at: datetime
+    since: datetime
+    since_s: float
+    state: AgentState = AgentState.LOGGED_OUT
+    wanted: str = "break"
+    reason: str | None = None
+    seat: Seat | None = None
+    seat_failures: int = 0
+    seat_vanished: bool = False  # the last seat did not say goodbye
+    attempt_id: UUID | None = None  # promised, talking, or being wrapped up
+    project_id: UUID | None = None
+    lead_id: int | None = None
+    shown: ShownLead | None = None
+    timer: asyncio.TimerHandle | None = None
+    timer_until: datetime | None = None
+
+    @property
+    def seated(self) -> bool:
+        """Can be bridged."""
+        return self.seat is not None and self.seat.up
+
+    def as_ready(self) -> ReadyAgent:
+        """For matching."""
+        return ReadyAgent(
+            agent_id=self.agent_id, ready_since=self.since, project_ids=self.project_ids, skills=self.skills
+        )
+
+
+class Floor:
+    """All agents and calls of the node, with the indexes that events need."""
+
+    def __init__(self) -> None:
+        self.agents: dict[UUID, Agent] = {}
+        self.calls: dict[UUID, Call] = {}
+        self.seats: dict[str, Agent] = {}
+        self.waiting: dict[UUID, Call] = {}  # answered, in the order they wait
+
+    def call_of(self, channel_id: str) -> Call | None:
+        """The live call whose customer has this channel."""
+        attempt_id = attempt_of_channel(channel_id)
+        return self.calls.get(attempt_id) if attempt_id else None
+
+    def ready_for(self, need: Need) -> Agent | None:
+        """The agent who is ready, seated, fits, and has waited longest."""
+        best: Agent | None = None
+        for agent in self.agents.values():
+            if agent.state is not AgentState.READY or not agent.seated or need.project_id not in agent.project_ids:
+                continue
+            if need.only is not None and need.only != agent.agent_id:
+                continue
+            if not need.skills <= agent.skills:
+                continue
+            if best is None or (agent.since, agent.agent_id) < (best.since, best.agent_id):
+                best = agent
+        return best
+
+    def call_of_agent(self, agent: Agent) -> Call | None:
+        """The live call an agent is promised to or talks on."""
+        return self.calls.get(agent.attempt_id) if agent.attempt_id else None
+
+    def drop(self, call: Call) -> None:
+        """The call is over."""
+        self.calls.pop(call.attempt_id, None)
+        self.waiting.pop(call.attempt_id, None)
+
+    def on_trunk(self, trunk_id: UUID) -> int:
+        """Channels in use on a trunk."""
+        return sum(call.trunk_id == trunk_id for call in self.calls.values())

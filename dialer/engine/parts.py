@@ -1,0 +1,193 @@
+"""The parts of one engine, made and tied together in one place."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+from uuid import UUID
+
+import asyncpg
+from prometheus_client import CollectorRegistry
+
+from dialer.asterisk.ami.client import AmiClient, AmiConfig
+from dialer.domain.pacing import Limit
+from dialer.engine.agents import Agents
+from dialer.engine.answering import Answering
+from dialer.engine.budgets import Budgets
+from dialer.engine.calls import Calls
+from dialer.engine.clock import Clock
+from dialer.engine.config import EngineConfig
+from dialer.engine.counts import Counts
+from dialer.engine.desk import Desk
+from dialer.engine.desk.dialling import Dialling
+from dialer.engine.desk.presence import Presence
+from dialer.engine.desk.results import Results
+from dialer.engine.desk.talking import Talking
+from dialer.engine.explain import Explain
+from dialer.engine.floor import Floor
+from dialer.engine.happenings import Happenings
+from dialer.engine.journal import Journal
+from dialer.engine.metrics import Metrics
+from dialer.engine.placing import Placing
+from dialer.engine.projects import Projects
+from dialer.engine.provision import Provision
+from dialer.engine.publishing import Publishing
+from dialer.engine.reconcile import Reconcile
+from dialer.engine.seats import Seats
+from dialer.engine.sending import Sending
+from dialer.engine.snapshots import Snapshots
+from dialer.engine.tasks import TaskSet
+from dialer.engine.wrapping import Wrapping
+from dialer.live.feed import Feed
+
+Obstacle = Callable[[], tuple[Limit, str] | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """What an engine is made of."""
+
+    tasks: TaskSet
+    metrics: Metrics
+    floor: Floor
+    feed: Feed
+    projects: Projects
+    publishing: Publishing
+    journal: Journal
+    calls: Calls
+    agents: Agents
+    ami: AmiClient
+    seats: Seats
+    wrapping: Wrapping
+    answering: Answering
+    happenings: Happenings
+    counts: Counts
+    budgets: Budgets
+    sending: Sending
+    placing: Placing
+    dialling: Dialling
+    desk: Desk
+    reconcile: Reconcile
+    explain: Explain
+    provision: Provision
+
+
+def assemble(
+    config: EngineConfig,
+    pool: asyncpg.Pool,
+    *,
+    feed: Feed,
+    clock: Clock,
+    random: Random,
+    registry: CollectorRegistry | None,
+    obstacle: Obstacle,
+    on_ended: Callable[[Sequence[UUID]], None],
+    run_id: UUID,
+    lease_held: Callable[[], bool],
+    on_project: Callable[[UUID], Awaitable[None]],
+) -> Parts:
+    """Make all parts; nothing runs yet."""
+    tasks, metrics, floor = TaskSet(), Metrics(registry), Floor()
+    projects = Projects(pool, config.node)
+    publishing = Publishing(feed, floor, projects.shows_numbers)
+    journal = Journal(pool, metrics, every_s=config.journal_every_s, bound=config.journal_bound, on_ended=on_ended)
+    calls = Calls(floor, journal, publishing, metrics, clock)
+    agents = Agents(config.node, floor, journal, publishing, metrics, clock)
+    ami = AmiClient(
+        AmiConfig(
+            host=config.ami_host,
+            port=config.ami_port,
+            user=config.ami_user,
+            secret=config.ami_secret,
+            name=config.node,
+            action_deadline_s=config.action_deadline_s,
+        ),
+        random=random,
+    )
+    provision = Provision(config.node, pool, ami)
+    seats = Seats(config, floor, agents, ami, tasks, clock, lease_held, nonce=lambda: secrets.token_hex(4))
+    wrapping = Wrapping(floor, calls, agents, projects)
+    answering = Answering(floor, calls, agents, seats, wrapping, projects, metrics, clock)
+    counts = Counts(pool, projects, feed, clock)
+    budgets = Budgets(floor)
+    sending = Sending(config, calls, budgets, ami, clock, lease_held)
+    placing = Placing(
+        config,
+        run_id,
+        pool,
+        floor,
+        projects,
+        Snapshots(floor, projects, counts, clock),
+        calls,
+        sending,
+        budgets,
+        publishing,
+        counts,
+        tasks,
+        clock,
+        secrets.token_bytes,
+        obstacle,
+    )
+    dialling = Dialling(
+        config,
+        run_id,
+        pool,
+        floor,
+        projects,
+        agents,
+        calls,
+        sending,
+        budgets,
+        tasks,
+        clock,
+        secrets.token_bytes,
+        obstacle,
+    )
+    desk = Desk(
+        floor,
+        Presence(config.node, pool, floor, agents, dialling, clock),
+        dialling,
+        Talking(floor, agents, calls, wrapping, ami),
+        Results(pool, agents, clock),
+        projects,
+        provision=provision.put,
+        unprovision=provision.remove,
+        on_project=on_project,
+    )
+    agents.on_ready.append(lambda _agent: placing.wake())
+    calls.on_ended.append(counts.ended)
+    calls.on_ended.append(lambda _call: placing.wake())
+    calls.on_ended.append(lambda call: budgets.health.ended(call.trunk_id, call.outcome, clock.monotonic()))
+    calls.on_bridged.append(lambda call: budgets.health.works(call.trunk_id))
+    happenings = Happenings(floor, calls, seats)
+    reconcile = Reconcile(config, pool, ami, floor, calls, agents, seats, wrapping, journal, metrics, clock)
+    happenings.on_refusal_unheard.append(
+        lambda call: tasks.spawn(f"refusal {call.attempt_id}", reconcile.close_refused(call))
+    )
+    return Parts(
+        tasks=tasks,
+        metrics=metrics,
+        floor=floor,
+        feed=feed,
+        projects=projects,
+        publishing=publishing,
+        journal=journal,
+        calls=calls,
+        agents=agents,
+        ami=ami,
+        seats=seats,
+        wrapping=wrapping,
+        answering=answering,
+        happenings=happenings,
+        counts=counts,
+        budgets=budgets,
+        sending=sending,
+        placing=placing,
+        dialling=dialling,
+        desk=desk,
+        reconcile=reconcile,
+        provision=provision,
+        explain=Explain(pool, floor, projects, placing, clock, obstacle),
+    )

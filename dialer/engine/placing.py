@@ -1,0 +1,268 @@
+"""The pacing loop: snapshot → decision → gates and budgets → claim → commit → on the wire.
+
+It runs each second, and at once when an agent gets ready or a call ends. For each project it keeps what limited it last, which is
+the answer to "why is this project not dialling?".
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+import asyncpg
+import structlog
+
+from campaigns import gates
+from campaigns.claim import ClaimedLead, ClaimRequest, claim
+from campaigns.errors import CampaignError
+from campaigns.projects import Project, Trunk
+from dialer.db.pool import LOST
+from dialer.domain.call_table import CallEvent
+from dialer.domain.ids import uuid7
+from dialer.domain.pacing import Decision, FlightState, Limit, Mode, Snapshot
+from dialer.engine.budgets import Budgets
+from dialer.engine.calls import Calls
+from dialer.engine.clock import Clock
+from dialer.engine.config import EngineConfig
+from dialer.engine.counts import Counts
+from dialer.engine.floor import Call, Floor
+from dialer.engine.projects import Projects
+from dialer.engine.publishing import Publishing
+from dialer.engine.sending import Sending
+from dialer.engine.snapshots import Snapshots
+from dialer.engine.tasks import TaskSet
+
+_log = structlog.get_logger(__name__)
+
+_LIMIT_OF = {
+    gates.Gate.OUTSIDE_WINDOW: Limit.WINDOW,
+    gates.Gate.NO_CALLER_NUMBER: Limit.CALLER_NUMBER,
+    gates.Gate.NO_TRUNK: Limit.TRUNK,
+    gates.Gate.TRUNK_DISABLED: Limit.TRUNK,
+    gates.Gate.PROJECT_NOT_RUNNING: Limit.PAUSED,
+}
+_LEAST_PAUSE_S = 0.02
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pace:
+    """The last decision about a project."""
+
+    at: datetime
+    place: int
+    limited_by: Limit
+    reason: str = ""
+    ready: float = 0.0
+    agents: int = 0
+    in_flight: int = 0
+    waiting: int = 0
+
+
+class Placing:
+    """Places calls for all projects that are dialled on this node. `obstacle` tells what forbids any call now (Limit), or None."""
+
+    def __init__(
+        self,
+        config: EngineConfig,
+        run_id: UUID,
+        pool: asyncpg.Pool,
+        floor: Floor,
+        projects: Projects,
+        snapshots: Snapshots,
+        calls: Calls,
+        sending: Sending,
+        budgets: Budgets,
+        publishing: Publishing,
+        counts: Counts,
+        tasks: TaskSet,
+        clock: Clock,
+        randomness: Callable[[int], bytes],
+        obstacle: Callable[[], tuple[Limit, str] | None],
+    ) -> None:
+        self._config = config
+        self._run_id = run_id
+        self._pool = pool
+        self._floor = floor
+        self._projects = projects
+        self._snapshots = snapshots
+        self._calls = calls
+        self._sending = sending
+        self._budgets = budgets
+        self._publishing = publishing
+        self._counts = counts
+        self._tasks = tasks
+        self._clock = clock
+        self._randomness = randomness
+        self._obstacle = obstacle
+        self._wake = asyncio.Event()
+        self._nothing_before: dict[UUID, float] = {}
+        self._turn = 0
+        self.paces: dict[UUID, Pace] = {}
+        self.on_cancel: list[Callable[[Call], None]] = []
+        self.on_claim_lost: list[Callable[[Sequence[UUID]], None]] = []
+
+    def wake(self) -> None:
+        """Something changed that may allow a call now."""
+        self._wake.set()
+
+    def new_list(self, project_id: UUID) -> None:
+        """There may be leads again."""
+        self._nothing_before.pop(project_id, None)
+        self.wake()
+
+    async def run(self) -> None:
+        """Place for ever."""
+        pause_s = self._config.tick_s
+        while True:
+            try:
+                async with asyncio.timeout(pause_s):
+                    await self._wake.wait()
+            except TimeoutError:
+                pass
+            self._wake.clear()
+            pause_s = max(_LEAST_PAUSE_S, min(self._config.tick_s, await self.tick()))
+
+    async def tick(self) -> float:
+        """One round over all projects; returns after how many seconds a rate allows more."""
+        projects = self._projects.dialled_here()
+        self._turn += 1
+        again_s = self._config.tick_s
+        for n in range(len(projects)):
+            project = projects[(n + self._turn) % len(projects)]
+            again_s = min(again_s, await self._project(project))
+        running = {project.id for project in projects}
+        for project_id in [known for known in self.paces if known not in running]:
+            del self.paces[project_id]
+            self._publishing.value("pacing", str(project_id), None)
+        self._counts.show()
+        return again_s
+
+    async def _project(self, project: Project) -> float:
+        snapshot = self._snapshots.of(project)
+        decision = self._projects.policy(project).decide(snapshot)
+        for attempt_id in decision.cancel:
+            if (call := self._floor.calls.get(attempt_id)) is not None:
+                for tell in self.on_cancel:
+                    tell(call)
+        if decision.place <= 0:
+            self._note(project, snapshot, decision.limited_by)
+            return self._config.tick_s
+        if (blocked := self._blocked(project)) is not None:
+            self._note(project, snapshot, *blocked)
+            return self._config.tick_s
+        if (trunk := project.trunk) is None:
+            self._note(project, snapshot, Limit.TRUNK)
+            return self._config.tick_s
+        count, limit = self._within(trunk, decision)
+        if count == 0:
+            self._note(project, snapshot, limit)
+            slow = limit is Limit.TRUNK_FAILING
+            return self._config.tick_s if slow else self._budgets.wait_s(trunk, self._clock.monotonic())
+        placed, limit_of_claim, reason = await self._claim_and_send(project, trunk, count)
+        self._note(project, snapshot, limit_of_claim or limit, reason, place=placed)
+        more = placed == count and limit is Limit.CPS
+        return self._budgets.wait_s(trunk, self._clock.monotonic()) if more else self._config.tick_s
+
+    def _blocked(self, project: Project) -> tuple[Limit, str] | None:
+        """What forbids calls of this project now, before anything is claimed."""
+        if (everywhere := self._obstacle()) is not None:
+            return everywhere
+        now = self._clock.now()
+        verdict = gates.decide(project, now)
+        if not verdict.allowed:
+            return _LIMIT_OF.get(verdict.gate, Limit.GATE), verdict.reason
+        if self._nothing_before.get(project.id, 0.0) > self._clock.monotonic():
+            return Limit.LEADS, "no lead can be called now"
+        return None
+
+    def _within(self, trunk: Trunk, decision: Decision) -> tuple[int, Limit]:
+        channels = self._budgets.channels_left(trunk)
+        rate = self._budgets.calls_now(trunk, self._clock.monotonic())
+        count, limit = decision.place, decision.limited_by
+        if channels < count:
+            count, limit = channels, Limit.TRUNK_CHANNELS
+        if rate < count:
+            count, limit = max(0, rate), Limit.CPS
+        tries = self._budgets.health.tries(trunk.id, self._clock.monotonic())
+        if tries is not None and tries < count:
+            count, limit = tries, Limit.TRUNK_FAILING
+        return count, limit
+
+    async def _claim_and_send(self, project: Project, trunk: Trunk, count: int) -> tuple[int, Limit | None, str]:
+        now = self._clock.now()
+        numbers = [self._budgets.caller_number(project.caller_numbers, trunk.id) for _ in range(count)]
+        callers = [number for number in numbers if number is not None]
+        if not callers:
+            return 0, Limit.CALLER_NUMBER, "no active caller number on this trunk"
+        request = ClaimRequest(
+            project_id=project.id,
+            node=self._config.node,
+            trunk_id=trunk.id,
+            mode=project.mode,
+            now=now,
+            attempt_ids=tuple(uuid7(now, self._randomness(10)) for _ in callers),
+            caller_numbers=tuple(callers),
+            holder=self._run_id,
+        )
+        claimed: list[ClaimedLead] = []
+        try:
+            async with self._pool.acquire(timeout=2) as conn:
+                claimed = await claim(conn, request)
+        except LOST as error:
+            # The attempts may be committed: their ids are ours, reconciliation looks for them and gives the leads back.
+            for tell in self.on_claim_lost:
+                tell(request.attempt_ids)
+            return 0, Limit.DATABASE, type(error).__name__
+        except CampaignError as error:
+            return 0, Limit.GATE, error.message
+        finally:
+            used = {lead.attempt_id for lead in claimed}
+            for attempt_id, number in zip(request.attempt_ids, callers, strict=True):
+                if attempt_id not in used:
+                    self._budgets.free(number)
+        if len(claimed) < len(callers):
+            self._nothing_before[project.id] = self._clock.monotonic() + self._config.tick_s
+        mode = Mode(project.mode.value)
+        begun = [self._sending.begin(project, lead, mode) for lead in claimed]
+        if (obstacle := self._obstacle()) is not None:
+            # Asterisk or the lease went away during the claim: nothing was sent, the leads go back.
+            for call in begun:
+                self._calls.apply(call, CallEvent.NOT_SENT)
+            return 0, *obstacle
+        self._budgets.spend(trunk, len(begun), self._clock.monotonic())
+        for call in begun:
+            self._tasks.spawn(f"originate {call.attempt_id}", self._sending.send(call, project, trunk))
+        return len(begun), None if len(claimed) == len(callers) else Limit.LEADS, ""
+
+    def _note(
+        self, project: Project, snapshot: Snapshot, limited_by: Limit, reason: str = "", *, place: int = 0
+    ) -> None:
+        waiting = sum(state is FlightState.WAITING for _, state, _ in snapshot.in_flight)
+        pace = Pace(
+            at=self._clock.now(),
+            place=place,
+            limited_by=limited_by,
+            reason=reason,
+            ready=snapshot.ready,
+            agents=len(snapshot.agents),
+            in_flight=len(snapshot.in_flight) + place,
+            waiting=waiting,
+        )
+        self.paces[project.id] = pace
+        self._publishing.value(
+            "pacing",
+            str(project.id),
+            {
+                "project_id": str(project.id),
+                "place": place,
+                "limited_by": limited_by.value,
+                "reason": reason,
+                "ready": pace.ready,
+                "agents": pace.agents,
+                "in_flight": pace.in_flight,
+                "waiting": waiting,
+            },
+        )

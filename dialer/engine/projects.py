@@ -1,0 +1,93 @@
+"""The projects as the engine needs them: read from PostgreSQL, kept in memory, so that calls never wait for a query."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from uuid import UUID
+
+import asyncpg
+
+from campaigns import projects as projects_db
+from campaigns.projects import Project
+from campaigns.states import ProjectState
+from dialer.domain.errors import NotFound
+from dialer.domain.pacing import Mode, Policy, policy_for
+
+
+class Projects:
+    """All projects that are running or paused, and those that calls or agents of ours belong to."""
+
+    def __init__(self, pool: asyncpg.Pool, node: str) -> None:
+        self._pool = pool
+        self._node = node
+        self._projects: dict[UUID, Project] = {}
+        self._policies: dict[UUID, tuple[Mode, Policy]] = {}
+
+    def __iter__(self) -> Iterator[Project]:
+        return iter(self._projects.values())
+
+    def find(self, project_id: UUID) -> Project | None:
+        """The project, if it is known."""
+        return self._projects.get(project_id)
+
+    def dialled_here(self) -> list[Project]:
+        """Running projects whose trunk is on this node."""
+        return [project for project in self._projects.values() if self.runs_here(project)]
+
+    def runs_here(self, project: Project) -> bool:
+        """Is it running, over a trunk of this node?"""
+        trunk = project.trunk
+        return (
+            project.state is ProjectState.RUNNING and trunk is not None and trunk.node == self._node and trunk.enabled
+        )
+
+    def policy(self, project: Project) -> Policy:
+        """The pacing policy of the project; a new one when its mode has changed."""
+        mode = Mode(project.mode.value)
+        known = self._policies.get(project.id)
+        if known is None or known[0] is not mode:
+            known = self._policies[project.id] = (mode, policy_for(mode))
+        return known[1]
+
+    def agent_wait_s(self, project_id: UUID) -> float:
+        """How long an answered customer may wait for an agent."""
+        project = self._projects.get(project_id)
+        return (project.agent_wait_ms if project else 2000) / 1000
+
+    def wrap_up_limit_s(self, project_id: UUID) -> float:
+        """How long an agent may wrap up; 0: no wrap-up."""
+        project = self._projects.get(project_id)
+        return float(project.wrap_up_limit_s) if project else 60.0
+
+    def shows_numbers(self, project_id: UUID) -> bool:
+        """May numbers of this project be shown?"""
+        project = self._projects.get(project_id)
+        return project is not None and not project.mask_numbers
+
+    async def refresh(self) -> None:
+        """Read all that can be dialled again. Errors: those of a lost PostgreSQL."""
+        async with self._pool.acquire(timeout=5) as conn:
+            found = await projects_db.list_projects(conn)
+        kept = {project.id: project for project in found if project.state is not ProjectState.ARCHIVED}
+        self._projects = kept
+        self._policies = {key: value for key, value in self._policies.items() if key in kept}
+
+    async def reload(self, project_id: UUID) -> Project:
+        """Read one again. Errors: NotFound `project_unknown`."""
+        async with self._pool.acquire(timeout=5) as conn:
+            project = await projects_db.load_project(conn, project_id)
+        self._projects[project_id] = project
+        return project
+
+    async def get(self, project_id: UUID) -> Project:
+        """From memory, else from PostgreSQL."""
+        return self._projects.get(project_id) or await self.reload(project_id)
+
+    async def set_state(self, project_id: UUID, state: ProjectState) -> Project:
+        """Start or pause. Errors: as campaigns.projects.set_state."""
+        async with self._pool.acquire(timeout=5) as conn:
+            project = await projects_db.set_state(conn, project_id, state)
+        if project is None:
+            raise NotFound("project_unknown", "There is no such project.")
+        self._projects[project_id] = project
+        return project

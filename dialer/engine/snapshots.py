@@ -1,0 +1,74 @@
+"""The floor as the pacing policy of a project sees it."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from campaigns.projects import Project
+from campaigns.states import DialMode
+from dialer.domain.pacing import FlightState, Mode, Snapshot
+from dialer.domain.pacing.sharing import ready_for_project
+from dialer.domain.states import AgentState, CallState
+from dialer.engine.clock import Clock
+from dialer.engine.counts import Counts
+from dialer.engine.floor import Floor
+from dialer.engine.projects import Projects
+
+_UNBRIDGED = {
+    CallState.COMMITTED: FlightState.PLACED,
+    CallState.ORIGINATING: FlightState.PLACED,
+    CallState.RINGING: FlightState.PLACED,
+    CallState.ANSWERED: FlightState.WAITING,
+}
+_DIALLED_FOR_AGENTS = {Mode.PROGRESSIVE, Mode.RATIO, Mode.PREDICTIVE}
+
+
+class Snapshots:
+    """Takes them."""
+
+    def __init__(self, floor: Floor, projects: Projects, counts: Counts, clock: Clock) -> None:
+        self._floor = floor
+        self._projects = projects
+        self._counts = counts
+        self._clock = clock
+
+    def of(self, project: Project) -> Snapshot:
+        """For one project, at this moment."""
+        at_s = self._clock.monotonic()
+        agents, ready = [], []
+        for agent in self._floor.agents.values():
+            if project.id in agent.project_ids:
+                agents.append((agent.state, at_s - agent.since_s))
+            if agent.state is AgentState.READY and agent.seated:
+                ready.append(agent.project_ids)
+        in_flight: list[tuple[UUID, FlightState, float]] = []
+        claims: dict[UUID, float] = {}
+        for call in self._floor.calls.values():
+            flight = _UNBRIDGED.get(call.state)
+            if flight is None or call.agent_id is not None or call.mode not in _DIALLED_FOR_AGENTS or call.waited_out:
+                continue
+            if call.project_id == project.id:
+                in_flight.append((call.attempt_id, flight, at_s - call.placed_s))
+            else:
+                claims[call.project_id] = claims.get(call.project_id, 0.0) + 1 / self._calls_for_agent(call.project_id)
+        counted = self._counts.abandonment(project.id)
+        # Not known yet after a start: as if the budget were used up, no more calls than agents.
+        ratio = float(project.ratio) if counted is not None else min(1.0, float(project.ratio))
+        answered, abandoned = counted or (0, 0)
+        return Snapshot(
+            project_id=project.id,
+            at_s=at_s,
+            mode=Mode(project.mode.value),
+            ratio=ratio,
+            agents=tuple(agents),
+            ready=ready_for_project(ready, project.id, claims),
+            in_flight=tuple(in_flight),
+            abandonment_cap=float(project.abandonment_cap),
+            agent_wait_s=project.agent_wait_ms / 1000,
+            answered=answered,
+            abandoned=abandoned,
+        )
+
+    def _calls_for_agent(self, project_id: UUID) -> float:
+        project = self._projects.find(project_id)
+        return float(project.ratio) if project is not None and project.mode is DialMode.RATIO else 1.0

@@ -1,0 +1,129 @@
+"""What is done now and then: settings read again, promises kept, the state of the node shown."""
+
+from __future__ import annotations
+
+import asyncio
+
+import asyncpg
+
+from dialer.db import agents as agents_db
+from dialer.db import attempts as attempts_db
+from dialer.db.pool import LOST
+from dialer.engine.clock import Clock
+from dialer.engine.config import EngineConfig
+from dialer.engine.lease import NodeLease
+from dialer.engine.parts import Parts
+from dialer.engine.rounds import Rounds
+
+_PARTITIONS_EVERY_S = 6 * 3600.0
+
+
+class Upkeep:
+    """Its loops go on for ever; an absent PostgreSQL makes them wait."""
+
+    def __init__(
+        self, config: EngineConfig, pool: asyncpg.Pool, parts: Parts, rounds: Rounds, lease: NodeLease, clock: Clock
+    ) -> None:
+        self._config = config
+        self._pool = pool
+        self._parts = parts
+        self._rounds = rounds
+        self._lease = lease
+        self._clock = clock
+
+    async def begin(self) -> None:
+        """What must be known before the first call. Errors: those of a lost PostgreSQL."""
+        await self._make_partitions()
+        await self._parts.projects.refresh()
+        await self._parts.counts.complete()
+
+    async def refresh(self) -> None:
+        """Read projects and assignments again."""
+        while True:
+            await asyncio.sleep(self._config.projects_every_s)
+            try:
+                await self._parts.projects.refresh()
+                await self.refresh_agents()
+            except LOST:
+                continue
+            self.publish_projects()
+
+    async def complete_counts(self) -> None:
+        """Read today's counters of projects that came later, or moved to another zone."""
+        while True:
+            await asyncio.sleep(self._config.tick_s)
+            try:
+                await self._parts.counts.complete()
+            except LOST:
+                continue
+
+    async def refresh_agents(self) -> None:
+        """Assignments and skills may have changed."""
+        floor = self._parts.floor
+        if not floor.agents:
+            return
+        async with self._pool.acquire(timeout=5) as conn:
+            people = await agents_db.list_agents(conn)
+        for person in people:
+            if (agent := floor.agents.get(person.id)) is not None:
+                agent.project_ids, agent.skills = frozenset(person.project_ids), frozenset(person.skills)
+
+    def publish_projects(self) -> None:
+        """Show all projects that are known."""
+        for project in self._parts.projects:
+            self._parts.publishing.value(
+                "project",
+                str(project.id),
+                {
+                    "project_id": str(project.id),
+                    "name": project.name,
+                    "state": project.state.value,
+                    "mode": project.mode.value,
+                },
+            )
+
+    async def keep_callbacks(self) -> None:
+        """Dial what was promised, when it is due."""
+        while True:
+            await asyncio.sleep(self._config.tick_s)
+            try:
+                await self._parts.dialling.keep_promises()
+            except LOST:
+                continue
+
+    async def keep_partitions(self) -> None:
+        """The months ahead have their partitions."""
+        while True:
+            await asyncio.sleep(_PARTITIONS_EVERY_S)
+            try:
+                await self._make_partitions()
+            except LOST:
+                continue
+
+    async def show_status(self) -> None:
+        """Say how the node is, once a tick."""
+        parts, rounds = self._parts, self._rounds
+        while True:
+            self.publish_projects()
+            parts.metrics.journal_pending.set(len(parts.journal))
+            for what, is_up in (("asterisk", rounds.asterisk_up), ("database", parts.journal.database_up)):
+                parts.metrics.up.labels(what=what).set(is_up)
+            parts.publishing.value(
+                "node",
+                self._config.node,
+                {
+                    "node": self._config.node,
+                    "asterisk": rounds.asterisk_up,
+                    "database": parts.journal.database_up,
+                    "lease": self._lease.held,
+                    "adopted": parts.answering.adopted.is_set(),
+                    "live_calls": len(parts.floor.calls),
+                    "agents": len(parts.floor.agents),
+                    "journal_pending": len(parts.journal),
+                },
+            )
+            await asyncio.sleep(self._config.tick_s)
+
+    async def _make_partitions(self) -> None:
+        async with self._pool.acquire(timeout=5) as conn:
+            await attempts_db.ensure_partitions(conn, self._clock.now())

@@ -1,0 +1,86 @@
+"""What keeps something from being dialled, in words for people: English and Chinese, by the word that programs use."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Words(NamedTuple):
+    """One sentence in each language."""
+
+    en: str
+    zh: str
+
+
+LIMITS: dict[str, Words] = {
+    "nothing": Words("Nothing limits it.", "没有限制。"),
+    "mode": Words("The agents of this project dial by themselves.", "本项目由坐席自行拨号。"),
+    "paused": Words("The project is not running.", "项目未运行。"),
+    "window": Words("It is outside the project's hours.", "不在项目的外呼时段内。"),
+    "no_agents": Words("No agent of the project is logged in.", "本项目没有坐席签入。"),
+    "agents": Words("Every agent is at work or has a call under way.", "所有坐席都在忙,或已有呼叫在途。"),
+    "abandonment": Words(
+        "The abandonment cap is reached; calls are placed one for each ready agent.",
+        "呼损率已达上限,按每个空闲坐席一路呼叫拨号。",
+    ),
+    "trunk": Words("The project has no enabled trunk on this node.", "项目在本节点没有可用的中继。"),
+    "trunk_channels": Words("All channels of the trunk are in use.", "中继并发已占满。"),
+    "trunk_failing": Words(
+        "The trunk fails one call after the other; it is tried now and then until one gets through.",
+        "中继连续失败,隔一段时间试呼一次,直到接通为止。",
+    ),
+    "cps": Words("The trunk's rate of new calls is reached.", "中继的每秒新呼叫数已达上限。"),
+    "caller_number": Words(
+        "The project has no active caller number on its trunk.", "项目在其中继上没有可用的透传号码。"
+    ),
+    "leads": Words("No lead can be called now.", "目前没有可拨打的名单。"),
+    "recording": Words("There is no room for recordings.", "录音空间不足。"),
+    "database": Words("PostgreSQL cannot be reached.", "无法连接 PostgreSQL。"),
+    "asterisk": Words("Asterisk cannot be reached.", "无法连接 Asterisk。"),
+    "lease": Words("This engine does not hold its node for certain.", "本引擎不能确定持有该节点。"),
+    "journal": Words("Too much is waiting to be written to PostgreSQL.", "待写入 PostgreSQL 的记录过多。"),
+    "gate": Words("A rule forbids it, or could not be evaluated.", "有规则禁止拨打,或规则无法判定。"),
+}
+
+GATES: dict[str, Words] = {
+    "open": Words("No gate objects.", "没有规则阻止。"),
+    "project_not_running": LIMITS["paused"],
+    "no_trunk": Words("The project has no trunk.", "项目没有中继。"),
+    "trunk_disabled": Words("The project's trunk is switched off.", "项目的中继已停用。"),
+    "no_caller_number": LIMITS["caller_number"],
+    "zone_unknown": Words("The project's time zone is not known.", "项目的时区未知。"),
+    "window_invalid": Words("The project's hours are not valid.", "项目的外呼时段设置无效。"),
+    "outside_window": LIMITS["window"],
+    "not_evaluable": Words("The rules cannot be evaluated, so nothing is dialled.", "规则无法判定,因此不拨打。"),
+}
+
+AGENTS: dict[str, Words] = {
+    "logged_out": Words("The agent is not logged in on this node.", "坐席未在本节点签入。"),
+    "seating": Words("The agent's softphone is being called.", "正在呼叫坐席话机。"),
+    "break": Words("The agent is on a break.", "坐席示忙。"),
+    "ready": Words("The agent is ready.", "坐席空闲。"),
+    "reserved": Words("A call was promised to the agent.", "已为坐席预留一路呼叫。"),
+    "talking": Words("The agent is in a conversation.", "坐席正在通话。"),
+    "wrap_up": Words("The agent is wrapping up the last call.", "坐席正在话后整理。"),
+    "preview": Words("The agent is looking at a lead.", "坐席正在预览名单。"),
+    "no_seat": Words("The agent's softphone is not connected.", "坐席话机未接通。"),
+    "no_project": Words("The agent is assigned to no project.", "坐席未分配到任何项目。"),
+    "waiting": Words(
+        "The agent waits for an answered call; see why each project places none.",
+        "坐席正在等待接通的呼叫;各项目未拨号的原因见明细。",
+    ),
+}
+
+LEADS: dict[str, Words] = {
+    "new": Words("The lead waits for its turn.", "名单正在排队等待拨打。"),
+    "retry": Words("The lead waits for its turn to be called again.", "名单正在排队等待重呼。"),
+    "in_flight": Words("The lead is being called now.", "名单正在拨打中。"),
+    "callback": Words(
+        "A callback was promised; it is made when it is due and its agent is ready.",
+        "已约定回呼,到时且坐席空闲时拨打。",
+    ),
+    "done": Words("The lead is finished.", "名单已完成。"),
+    "do_not_call": Words("The number is on the do-not-call list.", "号码在免打扰名单中。"),
+    "exhausted": Words("The lead was called as often as the project allows.", "名单已达到项目允许的最多拨打次数。"),
+    "not_due": Words("The lead may not be called again yet.", "名单尚未到再次拨打的时间。"),
+}

@@ -1,0 +1,76 @@
+"""Why is it not dialling? Each answer names what holds it back at that moment."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+import pytest
+
+from dialer.engine import words
+from tests.builders import an_agent
+from tests.integration.engine.conftest import Stage
+
+pytestmark = [pytest.mark.services]
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ("update projects set state = 'paused'", "project_not_running"),
+        ("update trunks set enabled = false", "trunk_disabled"),
+        ("update projects set trunk_id = null", "no_trunk"),
+        ("update caller_numbers set state = 'resting'", "no_caller_number"),
+        ("update leads set next_at = now() + interval '1 hour'", "not_due"),
+        ("update leads set state = 'done'", "done"),
+        ("update leads set state = 'exhausted'", "exhausted"),
+        ("update leads set state = 'do_not_call'", "do_not_call"),
+        ("select 1", "no_agents"),
+    ],
+)
+async def test_a_lead_that_is_not_called_is_explained_by_what_holds_it_back(
+    stage: Stage, change: str, why: str
+) -> None:
+    project = await stage.project()
+    [lead_id] = await stage.leads(project, 1)
+    await stage.pool.execute(change)
+    await stage.start()
+    await stage.until(lambda: stage.engine.parts.placing.paces or why != "no_agents", "a decision")
+    said = await stage.engine.explain_lead(lead_id)
+    assert (said["dialling"], said["why"]) == (False, why)
+    assert said["sentence"]
+    assert said["sentence_zh"]
+
+
+async def test_a_lead_outside_the_hours_is_explained_by_them(stage: Stage) -> None:
+    an_hour = (datetime.now(UTC) + timedelta(hours=3)).time().replace(minute=0, second=0, microsecond=0)  # noqa: TID251
+    end = time(23, 59) if an_hour.hour == 23 else an_hour.replace(hour=an_hour.hour + 1)
+    project = await stage.project(zone="UTC", window_start=an_hour, window_end=end)
+    [lead_id] = await stage.leads(project, 1)
+    await stage.start()
+    said = await stage.engine.explain_lead(lead_id)
+    assert (said["why"], said["sentence_zh"]) == ("outside_window", words.LIMITS["window"].zh)
+
+
+async def test_an_agent_without_a_call_is_explained_by_state_seat_and_projects(stage: Stage) -> None:
+    await stage.start()
+    project = await stage.project()
+    stranger = await an_agent(stage.pool)
+    assert _why(stage.engine.explain_agent(stranger)) == "logged_out"
+    agent_id = await stage.agent(project)
+    await stage.until(lambda: str(project.id) in _projects(stage, agent_id), "a decision")
+    assert _projects(stage, agent_id)[str(project.id)] in {"leads", "agents", "nothing"}
+    assert _why(stage.engine.explain_agent(await stage.agent(project, wanted="break"))) == "break"
+    stage.on_floor(agent_id).project_ids = frozenset()
+    assert _why(stage.engine.explain_agent(agent_id)) == "no_project"
+
+
+def _why(said: dict[str, Any]) -> str:
+    assert said["sentence"]
+    assert said["sentence_zh"]
+    return str(said["why"])
+
+
+def _projects(stage: Stage, agent_id: Any) -> dict[str, str]:
+    found: dict[str, str] = stage.engine.explain_agent(agent_id).get("projects", {})
+    return found
