@@ -1,0 +1,1 @@
+"""Agents (座席): the people who take the calls."""

@@ -1,0 +1,1 @@
+"""Calls that were made or are being made."""

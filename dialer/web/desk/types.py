@@ -1,0 +1,94 @@
+"""The desk as the API shows and takes it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, Literal
+from uuid import UUID
+
+from pydantic import Field, model_validator
+
+from dialer.web.fields import BigId, Cells, In, Moment, Name, Note, Number, Out
+from dialer.web.leads.types import Lead
+from dialer.web.projects.types import Disposition
+
+AgentRef = Annotated[UUID | Literal["me"], Field(description="An agent's id, or `me`.")]
+
+
+class SitDown(In):
+    """Log in on a device."""
+
+    device_id: UUID
+    wanted: Literal["ready", "break"] = "break"
+
+
+class TakeBreak(In):
+    """A break (小休)."""
+
+    reason: Annotated[Name, Field(max_length=40)]
+
+
+class DialOut(In):
+    """Call a number, or a lead of the project."""
+
+    project_id: UUID
+    number: Number | None = None
+    lead_id: BigId | None = None
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> DialOut:
+        if (self.number is None) == (self.lead_id is None):
+            raise ValueError("give either a number or a lead_id")
+        return self
+
+
+class ShowNext(In):
+    """Show the next lead of a project."""
+
+    project_id: UUID
+
+
+class TransferTo(In):
+    """Give the customer to another agent."""
+
+    to_agent_id: UUID
+
+
+class WrapUpWith(In):
+    """The result of the last call."""
+
+    disposition: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,40}$")]
+    note: Note = ""
+    callback_at: Moment | None = None
+    callback_personal: bool = True
+    fields: Cells = Field(default_factory=dict)
+
+
+class DoneOut(Out):
+    """The engine did it."""
+
+    state: str = Field(description="The agent's state after it.")
+    attempt_id: UUID | None
+    lead_id: int | None
+
+
+class Desk(Out):
+    """What the agent has before them now."""
+
+    agent_id: UUID
+    state: str
+    wanted: str | None
+    reason: str | None
+    since: datetime | None
+    project_id: UUID | None
+    attempt_id: UUID | None
+    lead_id: int | None
+    call_state: str | None
+    wrap_up_until: datetime | None
+    preview_until: datetime | None
+    call: dict[str, Any] | None = Field(
+        description="The call in hand, its number masked where the project masks numbers."
+    )
+    lead: Lead | None
+    script: str | None
+    dispositions: list[Disposition]

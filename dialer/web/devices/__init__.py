@@ -1,0 +1,1 @@
+"""Devices: the softphones and browser phones agents register with."""

@@ -1,0 +1,90 @@
+"""The do-not-call list. An entry holds for every project and node from the moment it is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from campaigns import do_not_call as campaign_do_not_call
+from campaigns.errors import BadInput
+from campaigns.masking import mask
+from campaigns.numbers import normalise
+from dialer.db import blocked_numbers
+from dialer.db.blocked_numbers import Blocked
+from dialer.domain.errors import BadRequest, NotFound
+from dialer.web.api import operation
+from dialer.web.call import Call
+from dialer.web.do_not_call.types import Added, Entry, Listed, NewEntries, OneNumber, RemoveEntry
+from dialer.web.fields import Page, PageQuery, after_cursor, cursor_of, moment
+from dialer.web.masking import scrubbed
+from dialer.web.roles import DO_NOT_CALL, PLANNERS
+
+
+@operation("GET", "/do-not-call", roles=DO_NOT_CALL, summary="List who must not be called")
+async def list_entries(call: Call, query: PageQuery) -> Page[Entry]:
+    """Newest first."""
+    after = after_cursor(query.cursor, str, str)
+    try:
+        at, seen = (moment(after[0]), int(after[1])) if after else (None, 0)
+    except ValueError:
+        raise BadRequest("cursor_invalid", "This cursor is not from this list: begin without one.") from None
+    async with call.connection() as conn:
+        rows = await blocked_numbers.page(conn, at=at, seen_at_that_moment=max(0, seen), limit=query.limit + 1)
+    part = rows[: query.limit]
+    more = None
+    if len(rows) > query.limit:
+        last = part[-1].created_at
+        more = cursor_of([last, sum(row.created_at == last for row in part) + (seen if last == at else 0)])
+    return Page[Entry](items=_shown(part), next=more)
+
+
+@operation("POST", "/do-not-call", roles=DO_NOT_CALL, summary="Enter numbers that must not be called", status=201)
+async def add_entries(call: Call, body: NewEntries) -> Added:
+    """Their waiting leads leave the lists; a call that is under way goes on."""
+    numbers = [_number(call, text, place) for place, text in enumerate(body.numbers)]
+    async with call.transaction() as conn:
+        added = await campaign_do_not_call.add(
+            conn, numbers, reason=body.reason, source="api", user_id=call.identity.user_id, now=call.now
+        )
+        await call.audit(
+            conn,
+            "do_not_call_added",
+            "do_not_call",
+            mask(numbers[0]),
+            count=len(numbers),
+            added=added,
+            reason=body.reason,
+        )
+    return Added(added=added)
+
+
+@operation("POST", "/do-not-call/check", roles=DO_NOT_CALL, summary="Whether a number must not be called")
+async def check_number(call: Call, body: OneNumber) -> Listed:
+    """Looks the number up."""
+    number = _number(call, body.number, 0)
+    async with call.connection() as conn:
+        return Listed(listed=await campaign_do_not_call.contains(conn, number))
+
+
+@operation("POST", "/do-not-call/remove", roles=PLANNERS, summary="Take a number off the do-not-call list")
+async def remove_entry(call: Call, body: RemoveEntry) -> None:
+    """Its leads stay out of the lists: calling them again is a decision of its own."""
+    number = _number(call, body.number, 0)
+    async with call.transaction() as conn:
+        if not await campaign_do_not_call.remove(conn, number):
+            raise NotFound("do_not_call_unknown", "This number is not on the list.")
+        await call.audit(conn, "do_not_call_removed", "do_not_call", mask(number), reason=body.reason)
+
+
+def _number(call: Call, text: str, place: int) -> str:
+    try:
+        return normalise(text, call.deps.settings.region).e164
+    except BadInput as error:
+        raise BadRequest(error.error_id, str(error), place=place) from None
+
+
+def _shown(rows: Sequence[Blocked]) -> list[Entry]:
+    return [
+        Entry(number=mask(row.number), reason=scrubbed(row.reason, row.number, masked=True), source=row.source, user_id=row.user_id,
+              created_at=row.created_at)
+        for row in rows
+    ]  # fmt: skip

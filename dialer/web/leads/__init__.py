@@ -1,0 +1,1 @@
+"""Leads: who is to be called."""

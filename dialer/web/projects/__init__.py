@@ -1,0 +1,1 @@
+"""Projects: what is dialled, when, how, by whom."""

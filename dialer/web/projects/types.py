@@ -1,0 +1,165 @@
+"""Projects as the API shows and takes them."""
+
+from __future__ import annotations
+
+from datetime import datetime, time
+from decimal import Decimal
+from enum import StrEnum
+from typing import Annotated, Literal
+from uuid import UUID
+
+from pydantic import Field, model_validator
+
+from dialer.web.fields import In, Line, Name, Out, PageQuery, Prose, Seconds, Zone
+
+Ratio = Annotated[
+    Decimal,
+    Field(ge=1, le=10, max_digits=4, decimal_places=2, description="Calls for each ready agent, in mode `ratio`."),
+]
+Share = Annotated[
+    Decimal,
+    Field(ge=0, le=1, max_digits=5, decimal_places=4, description="Most abandoned of answered calls; 0.03 is 3 %."),
+]
+Prompt = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="Name of the safe-harbour prompt on the node.")
+]
+Word = Annotated[str, Field(pattern=r"^[a-z_]{1,40}$", description="An outcome of a call.")]
+LocalTime = Annotated[time, Field(description="Time of day in the project's zone.")]
+
+
+class Mode(StrEnum):
+    """How calls are placed."""
+
+    MANUAL = "manual"
+    PREVIEW = "preview"
+    PROGRESSIVE = "progressive"
+    RATIO = "ratio"
+    PREDICTIVE = "predictive"
+
+
+class State(StrEnum):
+    """Where a project is in its life."""
+
+    DRAFT = "draft"
+    RUNNING = "running"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    ARCHIVED = "archived"
+
+
+class ProjectQuery(PageQuery):
+    """Which projects."""
+
+    state: State | None = None
+
+
+class NewProject(In):
+    """A project to be; what is left out gets the database's default."""
+
+    name: Name
+    client: Line | None = None
+    mode: Mode | None = None
+    ratio: Ratio | None = None
+    trunk_id: UUID | None = None
+    zone: Zone | None = None
+    window_start: LocalTime | None = None
+    window_end: LocalTime | None = None
+    ring_timeout_s: Annotated[int, Field(ge=5, le=120)] | None = None
+    agent_wait_ms: Annotated[int, Field(ge=0, le=10_000)] | None = None
+    wrap_up_limit_s: Annotated[int, Field(ge=0, le=3600)] | None = None
+    preview_limit_s: Annotated[int, Field(ge=5, le=3600)] | None = None
+    abandonment_cap: Share | None = None
+    max_attempts: Annotated[int, Field(ge=1, le=100)] | None = None
+    daily_cap_per_number: Annotated[int, Field(ge=1, le=100)] | None = None
+    safe_harbour: Prompt | None = None
+    record_calls: bool | None = None
+    mask_numbers: bool | None = None
+    script: Prose | None = None
+
+
+class ProjectChange(NewProject):
+    """What is to change; what is left out or null stays."""
+
+    name: Name | None = None  # type: ignore[assignment]
+
+
+class Project(Out):
+    """A project."""
+
+    id: UUID
+    name: str
+    client: str
+    state: State
+    mode: Mode
+    ratio: Decimal
+    trunk_id: UUID | None
+    zone: str
+    window_start: time
+    window_end: time
+    ring_timeout_s: int
+    agent_wait_ms: int
+    wrap_up_limit_s: int
+    preview_limit_s: int
+    abandonment_cap: Decimal
+    max_attempts: int
+    daily_cap_per_number: int
+    safe_harbour: str
+    record_calls: bool
+    mask_numbers: bool
+    script: str
+    created_at: datetime
+
+
+class ProjectState(Out):
+    """What the engine says of a project after a command."""
+
+    project_id: UUID
+    state: str
+
+
+class Agents(In):
+    """Who works on a project: the whole list."""
+
+    agent_ids: Annotated[list[UUID], Field(max_length=5000)]
+
+
+class CallerNumbers(In):
+    """Which caller numbers a project may show: the whole allow-list."""
+
+    caller_number_ids: Annotated[list[UUID], Field(max_length=5000)]
+
+
+class Disposition(In):
+    """A result an agent may choose, and what it does to the lead."""
+
+    code: Annotated[str, Field(pattern=r"^[a-z0-9_]{1,40}$")]
+    label_zh: Name
+    label_en: Name
+    effect: Literal["final", "retry", "callback", "do_not_call"]
+    retry_after_s: Seconds | None = Field(default=None, description="For effect `retry`, and only there.")
+
+    @model_validator(mode="after")
+    def _retry_says_when(self) -> Disposition:
+        if (self.effect == "retry") != (self.retry_after_s is not None):
+            raise ValueError("retry_after_s belongs to effect retry, and only there")
+        return self
+
+
+class Dispositions(In):
+    """A project's results: the whole list, in the order they are shown."""
+
+    dispositions: Annotated[list[Disposition], Field(max_length=200)]
+
+
+class RetryRule(In):
+    """What happens to a lead after an outcome; an outcome without a rule is final."""
+
+    outcome: Word
+    retry_after_s: Seconds
+    max_times: Annotated[int, Field(ge=0, le=100)]
+
+
+class RetryRules(In):
+    """A project's retry rules: the whole list."""
+
+    rules: Annotated[list[RetryRule], Field(max_length=200)]

@@ -1,0 +1,1 @@
+"""Recordings: finding them and listening to them."""

@@ -1,0 +1,29 @@
+"""Who may do what, by the roles of the floor."""
+
+from __future__ import annotations
+
+from dialer.domain.roles import Role
+
+EVERYBODY = frozenset(Role)
+ADMINS = frozenset({Role.ADMIN})
+LEADERS = frozenset({Role.TEAM_LEADER, Role.SUPERVISOR, Role.ADMIN})  # may act for any agent
+DESK = LEADERS | {Role.AGENT}
+PLANNERS = frozenset({Role.PROJECT_MANAGER, Role.SUPERVISOR, Role.TECHNICAL_LEAD, Role.ADMIN})
+PROJECT_READERS = EVERYBODY - {Role.PAYROLL}
+TELEPHONY = frozenset({Role.TECHNICAL_LEAD, Role.NETWORK, Role.ADMIN})  # trunks, caller numbers, devices
+TELEPHONY_READERS = TELEPHONY | {Role.SUPERVISOR, Role.PROJECT_MANAGER}
+STAFF = frozenset({Role.TEAM_LEADER, Role.SUPERVISOR, Role.TECHNICAL_LEAD, Role.ADMIN})  # agents and who works on what
+STAFF_READERS = STAFF | {Role.PROJECT_MANAGER, Role.QA, Role.NETWORK, Role.PAYROLL, Role.GENERAL_MANAGER}
+IMPORTERS = frozenset({Role.TECHNICAL_LEAD, Role.PROJECT_MANAGER, Role.ADMIN})
+LEAD_READERS = frozenset(
+    {Role.TEAM_LEADER, Role.SUPERVISOR, Role.PROJECT_MANAGER, Role.TECHNICAL_LEAD, Role.QA, Role.ADMIN}
+)
+CALL_READERS = LEAD_READERS | {Role.NETWORK, Role.AGENT}  # an agent: own calls only
+LISTENERS = frozenset({Role.QA, Role.TEAM_LEADER, Role.SUPERVISOR, Role.PROJECT_MANAGER, Role.ADMIN})
+DO_NOT_CALL = frozenset(
+    {Role.QA, Role.TEAM_LEADER, Role.SUPERVISOR, Role.PROJECT_MANAGER, Role.TECHNICAL_LEAD, Role.ADMIN}
+)
+REPORT_READERS = EVERYBODY - {Role.AGENT, Role.PAYROLL}
+EXPLAIN_READERS = REPORT_READERS - {Role.GENERAL_MANAGER}
+AUDITORS = frozenset({Role.ADMIN, Role.GENERAL_MANAGER})
+OPERATORS = frozenset({Role.TECHNICAL_LEAD, Role.NETWORK, Role.ADMIN})

@@ -1,0 +1,1 @@
+"""API tokens: for programs that work in a user's name."""

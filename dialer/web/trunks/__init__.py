@@ -1,0 +1,1 @@
+"""Trunks to carriers, and the nodes they hang on."""

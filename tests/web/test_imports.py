@@ -1,0 +1,191 @@
+"""Files of leads: the good rows are taken, the others come back, and nothing of a bad upload is left."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+
+from dialer.domain.roles import Role
+from dialer.web.deps import WebSettings
+from tests.builders import a_project
+from tests.web.client import Answer, Person
+from tests.web.conftest import House
+
+GOOD = "number,name\n13812345678,王\n13812345679,李\n12,bad\n=13812345678,formula\n"
+
+
+async def upload(
+    person: Person,
+    project_id: Any,
+    content: Any,
+    *,
+    file_name: str = "list.csv",
+    kind: str = "text/csv",
+    **columns: str,
+) -> Answer:
+    data = content.encode() if isinstance(content, str) else content
+    return await person.ask(
+        "POST",
+        f"/projects/{project_id}/imports",
+        data=data,
+        headers={"Content-Type": kind},
+        file_name=file_name,
+        query=columns,
+    )
+
+
+async def test_good_rows_become_leads_and_the_others_come_back_with_reasons(house: House) -> None:
+    project, person = await a_project(house.pool), await house.person(Role.TECHNICAL_LEAD)
+    answer = await upload(person, project.id, GOOD)
+    assert (answer.status, answer.body["state"], answer.body["accepted"], answer.body["rejected"]) == (
+        201,
+        "done",
+        2,
+        2,
+    )
+    leads = await person.get(f"/projects/{project.id}/leads")
+    assert [(one["name"], one["number"]) for one in leads["items"]] == [
+        ("王", "+86138****5678"),
+        ("李", "+86138****5679"),
+    ]
+    rejects = await person.ask("GET", f"/imports/{answer.body['id']}/rejects")
+    assert rejects.status == 200
+    assert "number_invalid" in rejects.raw.decode()
+    assert "attachment" in rejects.headers["Content-Disposition"]
+    assert [len(await house.audited(action)) for action in ("import_begun", "import_done", "rejects_downloaded")] == [
+        1,
+        1,
+        1,
+    ]
+
+
+async def test_an_import_can_be_taken_back(house: House) -> None:
+    project, person = await a_project(house.pool), await house.person(Role.TECHNICAL_LEAD)
+    made = (await upload(person, project.id, GOOD)).body
+    assert (await person.do("POST", f"/imports/{made['id']}/undo", {}))["leads"] == 2
+    assert (await person.get(f"/imports/{made['id']}"))["state"] == "undone"
+    assert (await person.get(f"/projects/{project.id}/leads"))["items"] == []
+
+
+async def test_columns_can_be_named(house: House) -> None:
+    project, person = await a_project(house.pool), await house.person(Role.TECHNICAL_LEAD)
+    answer = await upload(person, project.id, "甲,乙\n王,13812345678\n", number="乙", name="甲")
+    assert (answer.status, answer.body["accepted"]) == (201, 1)
+
+
+@pytest.mark.parametrize(
+    ("content", "status"),
+    [("", 422), ("no header that says anything\n1\n", 422), (b"\xff\xfe\x00\x00" * 50, 422), (b"\x00" * 100, 422)],
+)
+async def test_a_file_that_is_no_list_is_refused_and_nothing_is_left_of_it(
+    house: House, content: Any, status: int
+) -> None:
+    project, person = await a_project(house.pool), await house.person(Role.TECHNICAL_LEAD)
+    answer = await upload(person, project.id, content)
+    assert answer.status == status, answer.body
+    assert list(house.deps.upload_dir.glob("upload-*")) == []
+    assert await house.pool.fetchval("select count(*) from leads") == 0
+
+
+@pytest.mark.parametrize("settings", [WebSettings(upload_limit_bytes=10_000)])
+@pytest.mark.parametrize("chunked", [False, True])
+async def test_a_file_beyond_the_limit_is_refused(house: House, chunked: bool) -> None:
+    project, person = await a_project(house.pool), await house.person(Role.TECHNICAL_LEAD)
+
+    async def pieces() -> Any:
+        for _ in range(20):
+            yield b"x" * 1000
+
+    answer = await upload(person, project.id, pieces() if chunked else b"x" * 20_000)
+    assert (answer.status, answer.error_id) == (413, "body_too_large")
+    assert list(house.deps.upload_dir.glob("upload-*")) == []
+
+
+async def test_an_upload_that_breaks_off_leaves_nothing(house: House) -> None:
+    project, person = await a_project(house.pool), await house.person(Role.TECHNICAL_LEAD)
+
+    async def torn() -> Any:
+        yield b"number\n13812345678\n"
+        raise ConnectionError("the uploader is gone")
+
+    with pytest.raises((aiohttp.ClientError, ConnectionError)):
+        await upload(person, project.id, torn())
+    async with asyncio.timeout(10):
+        while list(house.deps.upload_dir.glob("upload-*")):  # noqa: ASYNC110  # a file has no event
+            await asyncio.sleep(0.01)
+    assert await house.pool.fetchval("select count(*) from leads") == 0
+
+
+@pytest.mark.parametrize("kind", ["application/json", "text/html", "multipart/form-data; boundary=x"])
+async def test_only_csv_is_taken(house: House, kind: str) -> None:
+    project, person = await a_project(house.pool), await house.person(Role.TECHNICAL_LEAD)
+    assert (await upload(person, project.id, GOOD, kind=kind)).error_id == "unsupported_media_type"
+
+
+async def test_a_reject_file_is_read_only_from_our_own_folder(house: House) -> None:
+    project, person = await a_project(house.pool), await house.person(Role.TECHNICAL_LEAD)
+    made = (await upload(person, project.id, GOOD)).body
+    await house.pool.execute("update imports set reject_path = '/etc/passwd'")
+    answer = await person.ask("GET", f"/imports/{made['id']}/rejects")
+    assert (answer.status, answer.error_id) == (404, "rejects_unknown")
+
+
+@pytest.mark.parametrize("file_name", ["../../etc/passwd", "a" * 200, "<script>.csv", "名单.csv"])
+async def test_the_files_name_is_only_a_name(house: House, file_name: str) -> None:
+    project, person = await a_project(house.pool), await house.person(Role.TECHNICAL_LEAD)
+    answer = await upload(person, project.id, GOOD, file_name=file_name)
+    assert (answer.status, answer.body["file_name"]) == (201, file_name)
+
+
+LONG = "number,name\n" + "".join(f"139{number:08},王\n" for number in range(60_000))
+
+
+async def state_of(house: House, person: Person, import_id: str, wanted: set[str]) -> dict[str, Any]:
+    """The import as soon as it is in one of these states."""
+    async with asyncio.timeout(60):
+        while (shown := await person.get(f"/imports/{import_id}"))["state"] not in wanted:  # noqa: ASYNC110  # the database has no event
+            await asyncio.sleep(0.02)
+    return dict(shown)
+
+
+def workers() -> list[int]:
+    """The processes of imports that are ours."""
+    children = Path(f"/proc/{os.getpid()}/task/{os.getpid()}/children").read_text(encoding="ascii").split()
+    return [int(pid) for pid in children if b"dialer.web.imports.worker" in Path(f"/proc/{pid}/cmdline").read_bytes()]
+
+
+async def test_an_import_nobody_waits_for_is_answered_when_it_has_begun_and_ends_by_itself(house: House) -> None:
+    project, person = await a_project(house.pool), await house.person(Role.TECHNICAL_LEAD)
+    answer = await upload(person, project.id, LONG, wait="false")
+    assert (answer.status, answer.body["state"]) == (201, "running")
+    ended = await state_of(house, person, answer.body["id"], {"done", "failed"})
+    assert (ended["state"], ended["accepted"], ended["rejected"]) == ("done", 60_000, 0)
+    async with asyncio.timeout(10):
+        while not await house.audited("import_done"):  # noqa: ASYNC110  # the database has no event
+            await asyncio.sleep(0.02)
+    assert list(house.deps.upload_dir.glob("upload-*")) == []
+
+
+async def test_a_killed_import_takes_nothing_and_says_so(house: House) -> None:
+    project, person = await a_project(house.pool), await house.person(Role.TECHNICAL_LEAD)
+    answer = await upload(person, project.id, LONG, wait="false")
+    [worker] = workers()
+    os.kill(worker, signal.SIGKILL)
+    ended = await state_of(house, person, answer.body["id"], {"done", "failed"})
+    assert (ended["state"], ended["error_id"]) == ("failed", "import_interrupted")
+    assert await house.pool.fetchval("select count(*) from leads") == 0
+
+
+async def test_an_undo_and_its_audit_row_are_one(house: House) -> None:
+    project, person = await a_project(house.pool), await house.person(Role.TECHNICAL_LEAD)
+    made = (await upload(person, project.id, GOOD)).body
+    await person.do("POST", f"/imports/{made['id']}/undo", {})
+    refused = await person.ask("POST", f"/imports/{made['id']}/undo", {})
+    assert (refused.status, refused.error_id) == (409, "import_not_done")
+    assert [row["detail"]["leads"] for row in await house.audited("import_undone")] == [2]

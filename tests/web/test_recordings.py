@@ -1,0 +1,166 @@
+"""Listening: with Range, with the right, and never before the audit row is committed."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from dialer.domain.roles import Role
+from tests.builders import NOON, a_lead, a_project, an_attempt
+from tests.web.conftest import House
+
+SOUND = random.Random(7).randbytes(300_000)
+SIZE = len(SOUND)
+
+
+async def a_recording(
+    house: House, *, sound: bytes = SOUND, mask_numbers: bool = True, number: str = "+8613812345678"
+) -> UUID:
+    """A stored recording with its file."""
+    project = await a_project(house.pool, mask_numbers=mask_numbers)
+    lead = await a_lead(house.pool, project.id, number=number)
+    attempt = await an_attempt(house.pool, project, lead)
+    path = house.deps.store_dir / "2026" / "a.opus"
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(sound)
+    recording_id: UUID = await house.pool.fetchval(
+        "insert into recordings (attempt_id, lead_id, project_id, state, path, sha256, bytes, duration_ms, started_at, ended_at) "
+        "values ($1, $2, $3, 'stored', '2026/a.opus', $4, $5, 1000, $6, $6) returning id",
+        attempt.attempt_id, lead, project.id, hashlib.sha256(sound).digest(), len(sound), NOON,
+    )  # fmt: skip
+    return recording_id
+
+
+@pytest.mark.parametrize(("wanted", "status", "expected", "content_range"), [
+    (None, 200, (0, SIZE), None),
+    ("bytes=0-", 206, (0, SIZE), f"bytes 0-{SIZE - 1}/{SIZE}"),
+    ("bytes=0-0", 206, (0, 1), f"bytes 0-0/{SIZE}"),
+    ("bytes=100-199", 206, (100, 200), f"bytes 100-199/{SIZE}"),
+    ("bytes=-500", 206, (SIZE - 500, SIZE), f"bytes {SIZE - 500}-{SIZE - 1}/{SIZE}"),
+    (f"bytes={SIZE - 1}-", 206, (SIZE - 1, SIZE), f"bytes {SIZE - 1}-{SIZE - 1}/{SIZE}"),
+    ("bytes=250000-999999999", 206, (250_000, SIZE), f"bytes 250000-{SIZE - 1}/{SIZE}"),
+    (f"bytes={SIZE}-", 416, (0, 0), f"bytes */{SIZE}"),
+    ("bytes=-0", 416, (0, 0), f"bytes */{SIZE}"),
+    ("bytes=5-2", 200, (0, SIZE), None),
+    ("lines=1-2", 200, (0, SIZE), None),
+    ("bytes=abc", 200, (0, SIZE), None),
+    ("bytes=" + "9" * 5000 + "-", 200, (0, SIZE), None),
+])  # fmt: skip
+async def test_a_range_is_answered_as_rfc_9110_says(
+    house: House, wanted: str | None, status: int, expected: tuple[int, int], content_range: str | None
+) -> None:
+    recording, listener = await a_recording(house), await house.person(Role.QA)
+    answer = await listener.ask("GET", f"/recordings/{recording}/audio", headers={"Range": wanted} if wanted else {})
+    assert (answer.status, answer.raw) == (status, SOUND[slice(*expected)])
+    assert answer.headers.get("Content-Range") == content_range
+
+
+async def test_several_ranges_come_in_parts(house: House) -> None:
+    recording, listener = await a_recording(house), await house.person(Role.QA)
+    answer = await listener.ask("GET", f"/recordings/{recording}/audio", headers={"Range": "bytes=0-9,100-109"})
+    assert answer.status == 206
+    assert answer.headers["Content-Type"].startswith("multipart/byteranges")
+    assert SOUND[0:10] in answer.raw
+    assert SOUND[100:110] in answer.raw
+
+
+async def test_head_tells_length_and_tag_and_leaves_no_row(house: House) -> None:
+    recording, listener = await a_recording(house), await house.person(Role.QA)
+    answer = await listener.ask("HEAD", f"/recordings/{recording}/audio")
+    assert (answer.status, answer.raw, answer.headers["Content-Length"]) == (200, b"", str(SIZE))
+    assert answer.headers["ETag"] == f'"{hashlib.sha256(SOUND).hexdigest()}"'
+    assert answer.headers["Accept-Ranges"] == "bytes"
+    assert await house.audited("recording_listened") == []
+
+
+async def test_a_client_that_has_it_already_gets_no_sound_and_no_row(house: House) -> None:
+    recording, listener = await a_recording(house), await house.person(Role.QA)
+    tag = f'"{hashlib.sha256(SOUND).hexdigest()}"'
+    answer = await listener.ask("GET", f"/recordings/{recording}/audio", headers={"If-None-Match": tag})
+    assert (answer.status, answer.raw) == (304, b"")
+    assert await house.audited("recording_listened") == []
+
+
+async def test_each_listening_is_one_row_with_who_and_which_bytes(house: House) -> None:
+    recording, listener = await a_recording(house), await house.person(Role.QA)
+    part = await listener.ask("GET", f"/recordings/{recording}/audio", headers={"Range": "bytes=0-99"})
+    whole = await listener.ask("GET", f"/recordings/{recording}/audio")
+    assert [(one.status, len(one.raw)) for one in (part, whole)] == [(206, 100), (200, SIZE)]
+    rows = await house.audited("recording_listened")
+    assert [row["detail"]["bytes"] for row in rows] == [[[0, 100]], [[0, SIZE]]]
+    assert {(row["user_id"], row["subject_id"]) for row in rows} == {(listener.user_id, str(recording))}
+
+
+async def test_not_a_byte_is_heard_without_its_row(house: House) -> None:
+    recording, listener = await a_recording(house), await house.person(Role.QA)
+    await house.pool.execute(
+        "create trigger full_disk before insert on audit_log for each row execute function refuse_change()"
+    )
+    answer = await listener.ask("GET", f"/recordings/{recording}/audio")
+    assert answer.status >= 400
+    assert SOUND[:16] not in answer.raw
+    assert answer.body["error_id"]
+
+
+async def test_the_row_is_committed_before_the_first_byte(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    from recorder.streaming import OpenRecording
+
+    recording, listener = await a_recording(house), await house.person(Role.QA)
+    rows_at_first_byte: list[int] = []
+    read = OpenRecording.chunks
+
+    async def watched(self: OpenRecording, parts: Any) -> Any:
+        rows_at_first_byte.append(
+            await house.pool.fetchval("select count(*) from audit_log where action = 'recording_listened'")
+        )
+        async for chunk in read(self, parts):
+            yield chunk
+
+    monkeypatch.setattr(OpenRecording, "chunks", watched)
+    assert (await listener.ask("GET", f"/recordings/{recording}/audio")).raw == SOUND
+    assert rows_at_first_byte == [1]
+
+
+async def test_a_file_that_is_gone_is_said_plainly_and_is_no_listening(house: House) -> None:
+    recording, listener = await a_recording(house), await house.person(Role.QA)
+    (house.deps.store_dir / "2026" / "a.opus").unlink()
+    answer = await listener.ask("GET", f"/recordings/{recording}/audio")
+    assert (answer.status, answer.error_id) == (404, "recording_file_gone")
+    assert await house.audited("recording_listened") == []
+
+
+async def test_a_ledger_that_points_outside_the_store_opens_nothing(house: House) -> None:
+    recording, listener = await a_recording(house), await house.person(Role.QA)
+    for path in ("../../../../etc/passwd", "/etc/passwd"):
+        await house.pool.execute("update recordings set path = $2 where id = $1", recording, path)
+        answer = await listener.ask("GET", f"/recordings/{recording}/audio")
+        assert answer.status in {404, 409}
+        assert b"root:" not in answer.raw
+
+
+async def test_a_call_without_sound_says_why(house: House) -> None:
+    recording, listener = await a_recording(house), await house.person(Role.QA)
+    await house.pool.execute(
+        "update recordings set state = 'missing', reason = 'legs_missing' where id = $1", recording
+    )
+    answer = await listener.ask("GET", f"/recordings/{recording}/audio")
+    assert answer.error_id == "recording_not_stored"
+    assert answer.body["detail"]["reason"] == "legs_missing"
+
+
+async def test_an_agent_hears_nothing(house: House) -> None:
+    recording, agent = await a_recording(house), await house.person(Role.AGENT)
+    answer = await agent.ask("GET", f"/recordings/{recording}/audio")
+    assert answer.error_id == "role_not_allowed"
+
+
+async def test_recordings_are_listed_with_their_call_and_a_masked_number(house: House) -> None:
+    recording, listener = await a_recording(house), await house.person(Role.QA)
+    [listed] = (await listener.get("/recordings"))["items"]
+    assert listed["id"] == str(recording)
+    assert listed["number"] == "+86138****5678"
+    assert listed["sha256"] == hashlib.sha256(SOUND).hexdigest()
