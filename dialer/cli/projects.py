@@ -1,0 +1,191 @@
+"""project: what is dialled, when, how, by whom."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+
+from dialer.cli.office import Office, in_office, shown
+from dialer.cli.output import Output
+from dialer.web.projects import routes, settings
+from dialer.web.projects.types import Mode, State
+
+app = typer.Typer(no_args_is_help=True, help="What is dialled, when, how, by whom.")
+Named = Annotated[str, typer.Argument(help="Name or id of the project.")]
+_COLUMNS = ("name", "client", "state", "mode", "ratio", "window_start", "window_end", "zone", "id")
+
+
+@app.command("list")
+def list_projects(
+    context: typer.Context, state: Annotated[State | None, typer.Option(help="Only these.")] = None
+) -> None:
+    """All projects."""
+    output: Output = context.obj.output
+    projects = in_office(lambda office: office.all(routes.list_projects, query={"state": state}))
+    output.rows(
+        [shown(project, *_COLUMNS) for project in projects], empty="There is no project yet: waihu project create."
+    )
+
+
+@app.command()
+def create(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Its name.")],
+    trunk: Annotated[str | None, typer.Option(help="Name or id of the trunk.")] = None,
+    caller_number: Annotated[
+        list[str] | None, typer.Option(help="A caller number it may show; may be repeated.")
+    ] = None,
+    agent: Annotated[list[str] | None, typer.Option(help="工号 of an agent who works on it; may be repeated.")] = None,
+    client: Annotated[str | None, typer.Option(help="For whom.")] = None,
+    mode: Annotated[Mode | None, typer.Option(help="How calls are placed; default progressive.")] = None,
+    ratio: Annotated[str | None, typer.Option(help="Calls for each ready agent, in mode ratio.")] = None,
+    zone: Annotated[str | None, typer.Option(help="Its time zone; default Asia/Shanghai.")] = None,
+    window: Annotated[str | None, typer.Option(help="When it may dial, local time: 09:00-20:00.")] = None,
+) -> None:
+    """A new project, a draft until it is started. It gets the usual dispositions; the rest can be set by the API."""
+    output: Output = context.obj.output
+    start, _, end = (window or "").partition("-")
+
+    async def work(office: Office) -> dict[str, Any]:
+        wanted: dict[str, Any] = {
+            "name": name,
+            "client": client,
+            "mode": mode,
+            "ratio": ratio,
+            "zone": zone,
+            "window_start": start or None,
+            "window_end": end or None,
+        }
+        wanted["trunk_id"] = await office.id_of("trunk", trunk) if trunk else None
+        numbers = [await office.id_of("caller-number", number) for number in caller_number or ()]
+        agents = [await office.id_of("agent", number) for number in agent or ()]
+        project = await office.do(routes.create_project, body=wanted)
+        if numbers:
+            await office.do(settings.put_caller_numbers, body={"caller_number_ids": numbers}, project_id=project.id)
+        if agents:
+            await office.do(settings.put_agents, body={"agent_ids": agents}, project_id=project.id)
+        return shown(project)
+
+    output.thing(in_office(work))
+
+
+@app.command()
+def show(context: typer.Context, name: Named) -> None:
+    """A project with everything that belongs to it."""
+    output: Output = context.obj.output
+
+    async def work(office: Office) -> dict[str, Any]:
+        project_id = await office.id_of("project", name)
+        project = shown(await office.do(routes.get_project, project_id=project_id))
+        agents = await office.do(settings.get_agents, project_id=project_id)
+        numbers = await office.do(settings.get_caller_numbers, project_id=project_id)
+        dispositions = await office.do(settings.get_dispositions, project_id=project_id)
+        rules = await office.do(settings.get_retry_rules, project_id=project_id)
+        leads = await office.pool.fetch(
+            "select state, count(*) as count from leads where project_id = $1 group by state order by state", project_id
+        )
+        return project | {
+            "agents": len(agents.agent_ids),
+            "caller_numbers": len(numbers.caller_number_ids),
+            "dispositions": [one.code for one in dispositions.dispositions],
+            "retry_rules": {one.outcome: f"{one.max_times} x after {one.retry_after_s} s" for one in rules.rules},
+            "leads": {row["state"]: row["count"] for row in leads},
+        }
+
+    output.thing(in_office(work))
+
+
+@app.command()
+def change(
+    context: typer.Context,
+    name: Named,
+    mode: Annotated[Mode | None, typer.Option(help="How calls are placed.")] = None,
+    ratio: Annotated[str | None, typer.Option(help="Calls for each ready agent, in mode ratio.")] = None,
+    window: Annotated[str | None, typer.Option(help="When it may dial, local time: 09:00-20:00.")] = None,
+    ring_timeout_s: Annotated[int | None, typer.Option(help="How long it may ring.")] = None,
+    trunk: Annotated[str | None, typer.Option(help="Name or id of the trunk.")] = None,
+) -> None:
+    """Change a project; the engine takes it at once."""
+    output: Output = context.obj.output
+    start, _, end = (window or "").partition("-")
+
+    async def work(office: Office) -> object:
+        wanted = {
+            "mode": mode,
+            "ratio": ratio,
+            "window_start": start or None,
+            "window_end": end or None,
+            "ring_timeout_s": ring_timeout_s,
+            "trunk_id": await office.id_of("trunk", trunk) if trunk else None,
+        }
+        return await office.do(routes.change_project, body=wanted, project_id=await office.id_of("project", name))
+
+    output.thing(shown(in_office(work)))  # type: ignore[arg-type]
+
+
+@app.command()
+def start(context: typer.Context, name: Named) -> None:
+    """Dial it. The engine must run."""
+    _command(context, name, routes.start_project)
+
+
+@app.command()
+def pause(context: typer.Context, name: Named) -> None:
+    """Place no new calls; those that ring or talk go on."""
+    _command(context, name, routes.pause_project)
+
+
+def _command(context: typer.Context, name: str, operation: Any) -> None:
+    output: Output = context.obj.output
+
+    async def work(office: Office) -> str:
+        done = await office.do(operation, project_id=await office.id_of("project", name))
+        return str(done.state)
+
+    output.done(f"{name} is {in_office(work)}")
+
+
+@app.command()
+def agents(
+    context: typer.Context,
+    name: Named,
+    agent: Annotated[
+        list[str] | None, typer.Option(help="工号 of one who works on it; may be repeated. None given: show.")
+    ] = None,
+) -> None:
+    """Say (or show) who works on a project: the whole list."""
+    output: Output = context.obj.output
+
+    async def work(office: Office) -> list[UUID]:
+        project_id = await office.id_of("project", name)
+        if agent:
+            ids = [await office.id_of("agent", number) for number in agent]
+            await office.do(settings.put_agents, body={"agent_ids": ids}, project_id=project_id)
+        return list((await office.do(settings.get_agents, project_id=project_id)).agent_ids)
+
+    ids = in_office(work)
+    output.rows([{"agent_id": one} for one in ids], empty="Nobody works on it yet.")
+
+
+@app.command("caller-numbers")
+def caller_numbers(
+    context: typer.Context,
+    name: Named,
+    number: Annotated[
+        list[str] | None, typer.Option(help="A number it may show; may be repeated. None given: show.")
+    ] = None,
+) -> None:
+    """Say (or show) which caller numbers a project may show: the whole list."""
+    output: Output = context.obj.output
+
+    async def work(office: Office) -> list[UUID]:
+        project_id = await office.id_of("project", name)
+        if number:
+            ids = [await office.id_of("caller-number", one) for one in number]
+            await office.do(settings.put_caller_numbers, body={"caller_number_ids": ids}, project_id=project_id)
+        return list((await office.do(settings.get_caller_numbers, project_id=project_id)).caller_number_ids)
+
+    ids = in_office(work)
+    output.rows([{"caller_number_id": one} for one in ids], empty="It may show none yet, so nothing is dialled.")

@@ -1,0 +1,116 @@
+"""recordings: what is kept of conversations."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from dialer.cli.office import Office, in_office, shown, uuid_of
+from dialer.cli.output import Output
+from dialer.domain.errors import NotFound
+from dialer.web.recordings import routes
+from recorder import ledger
+from recorder.errors import RecorderError
+from recorder.paths import locate
+
+app = typer.Typer(no_args_is_help=True, help="What is kept of conversations.")
+_COLUMNS = ("id", "call_id", "number", "state", "reason", "duration_ms", "bytes", "started_at", "verified_at")
+_CHUNK = 1 << 20
+_STORED = """
+select id, attempt_id, path, sha256, bytes from recordings
+where state = 'stored' and ($1::uuid is null or project_id = $1) and id > $2 order by id limit 500
+"""
+_COUNT = "select count(*) from recordings where state = 'stored' and ($1::uuid is null or project_id = $1)"
+_FIRST = "00000000-0000-0000-0000-000000000000"
+
+
+@app.command("list")
+def list_recordings(
+    context: typer.Context,
+    project: Annotated[str | None, typer.Option(help="Name or id of the project.")] = None,
+    state: Annotated[str | None, typer.Option(help="pending, stored, missing or poisoned")] = None,
+    limit: Annotated[int, typer.Option(help="Most recordings shown.", min=1)] = 50,
+) -> None:
+    """Newest first; numbers are masked where the project masks them. Listening is the API's, because it is audited."""
+    output: Output = context.obj.output
+
+    async def work(office: Office) -> list[Any]:
+        return await office.all(
+            routes.list_recordings,
+            query={"project_id": await office.id_of("project", project) if project else None, "state": state},
+            limit=limit,
+        )
+
+    output.rows([shown(recording, *_COLUMNS) for recording in in_office(work)], empty="There is no such recording.")
+
+
+@app.command()
+def verify(
+    context: typer.Context, project: Annotated[str | None, typer.Option(help="Only those of this project.")] = None
+) -> int:
+    """Read every stored file again and compare its hash with the ledger. Exit code 1 when one is gone or changed."""
+    output: Output = context.obj.output
+
+    async def work(office: Office) -> tuple[int, list[dict[str, Any]]]:
+        project_id = await office.id_of("project", project) if project else None
+        total = await office.pool.fetchval(_COUNT, project_id)
+        faults: list[dict[str, Any]] = []
+        checked = 0
+        columns = (TextColumn("verifying"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+        with Progress(*columns, console=Console(stderr=True), transient=True, disable=output.as_json) as bar:
+            task = bar.add_task("verify", total=total)
+            last: Any = _FIRST
+            while rows := await office.pool.fetch(_STORED, project_id, last):
+                for row in rows:
+                    problem = await asyncio.to_thread(
+                        _problem, office.settings.store_dir, row["path"], row["sha256"], row["bytes"]
+                    )
+                    if problem:
+                        faults.append({"recording": row["id"], "call": row["attempt_id"], "problem": problem})
+                    checked += 1
+                    bar.advance(task)
+                last = rows[-1]["id"]
+        return checked, faults
+
+    checked, faults = in_office(work)
+    output.rows(faults, empty=f"all {checked} recordings are as they were stored")
+    return 1 if faults else 0
+
+
+def _problem(store: Path, path: str, sha256: bytes, size: int) -> str:
+    digest = hashlib.sha256()
+    read = 0
+    try:
+        with locate(store, path).open("rb") as file:
+            while chunk := file.read(_CHUNK):
+                digest.update(chunk)
+                read += len(chunk)
+    except (OSError, RecorderError) as error:
+        return f"cannot be read: {error}"
+    if read != size:
+        return f"{read} bytes instead of {size}"
+    return "" if digest.digest() == sha256 else "changed: the hash is another one"
+
+
+@app.command()
+def retry(context: typer.Context, call_id: Annotated[str, typer.Argument(help="Id of the call.")]) -> None:
+    """Give a poisoned recording another try: its legs go back into the spool of this machine."""
+    output: Output = context.obj.output
+    attempt_id = uuid_of(call_id, "a call")
+
+    async def work(office: Office) -> bool:
+        async with office.pool.acquire() as connection:
+            return await ledger.retry_poisoned(connection, attempt_id, office.settings.spool_dir)
+
+    if not in_office(work):
+        raise NotFound(
+            "recording_not_poisoned",
+            "There is no poisoned recording of this call: see waihu recordings list --state poisoned.",
+        )
+    output.done("its legs are in the spool again")

@@ -1,0 +1,81 @@
+"""trunk: ways to carriers."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from dialer.cli.office import Office, in_office, shown
+from dialer.cli.output import Output
+from dialer.web.trunks import routes
+
+app = typer.Typer(no_args_is_help=True, help="Ways to carriers.")
+_COLUMNS = ("name", "node", "endpoint", "max_channels", "max_cps", "number_format", "enabled", "id")
+
+
+@app.command("list")
+def list_trunks(context: typer.Context) -> None:
+    """All trunks."""
+    output: Output = context.obj.output
+    trunks = in_office(lambda office: office.all(routes.list_trunks))
+    output.rows([shown(trunk, *_COLUMNS) for trunk in trunks], empty="There is no trunk yet: waihu trunk create.")
+
+
+@app.command()
+def create(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Its name.")],
+    endpoint: Annotated[str, typer.Option(help="Name of the PJSIP endpoint on the node.")],
+    channels: Annotated[int, typer.Option(help="Most calls at once.")],
+    cps: Annotated[str, typer.Option(help="Most new calls in a second.")] = "5",
+    number_format: Annotated[
+        str, typer.Option("--format", help="How the carrier wants numbers: e164, national or digits.")
+    ] = "e164",
+    node: Annotated[str | None, typer.Option(help="The Asterisk node; default: this one.")] = None,
+) -> None:
+    """What we may use of a carrier. The node must be known: `waihu serve` makes it known."""
+    output: Output = context.obj.output
+
+    async def work(office: Office) -> object:
+        wanted = {
+            "name": name,
+            "node": node or office.settings.node,
+            "endpoint": endpoint,
+            "max_channels": channels,
+            "max_cps": cps,
+            "number_format": number_format,
+        }
+        await office.pool.execute("insert into nodes (name) values ($1) on conflict do nothing", wanted["node"])
+        return await office.do(routes.create_trunk, body=wanted)
+
+    output.thing(shown(in_office(work), *_COLUMNS))  # type: ignore[arg-type]
+
+
+@app.command()
+def change(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Name or id.")],
+    channels: Annotated[int | None, typer.Option(help="Most calls at once.")] = None,
+    cps: Annotated[str | None, typer.Option(help="Most new calls in a second.")] = None,
+    enabled: Annotated[bool | None, typer.Option("--enable/--disable", help="Whether it is used.")] = None,
+) -> None:
+    """Change a trunk; engines take it at once."""
+    output: Output = context.obj.output
+
+    async def work(office: Office) -> object:
+        return await office.do(
+            routes.change_trunk,
+            body={"max_channels": channels, "max_cps": cps, "enabled": enabled},
+            trunk_id=await office.id_of("trunk", name),
+        )
+
+    output.thing(shown(in_office(work), *_COLUMNS))  # type: ignore[arg-type]
+
+
+@app.command()
+def nodes(context: typer.Context) -> None:
+    """Asterisk nodes, and whether an engine holds each."""
+    output: Output = context.obj.output
+    found = in_office(lambda office: office.do(routes.list_nodes))
+    output.rows([shown(node) for node in found.items], empty="There is no node yet: start waihu serve.")

@@ -1,0 +1,268 @@
+"""The command line on a real database: what it makes is there, what is wrong becomes a sentence and an exit code."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import pytest
+
+from dialer.cli.command import app, run
+from dialer.cli.exits import Exit
+from lab.ports import free_port
+
+Waihu = Callable[..., tuple[int, Any]]
+PASSWORD = "correct horse battery"
+
+
+@pytest.fixture
+def waihu(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Waihu:
+    """Runs a command line; gives its exit code and its answer (JSON, or standard error when there is none)."""
+    monkeypatch.setenv("WAIHU_DATABASE_URL", database_url)
+    monkeypatch.setenv("WAIHU_REDIS_URL", "")
+    monkeypatch.setenv("WAIHU_WORK_DIR", str(tmp_path / "work"))
+    monkeypatch.setenv("WAIHU_STORE_DIR", str(tmp_path / "store"))
+    monkeypatch.setenv("WAIHU_NEW_PASSWORD", PASSWORD)
+
+    def call(*argv: str) -> tuple[int, Any]:
+        capfd.readouterr()
+        code = run(["--json", *argv], lambda parts: 40 + len(parts))
+        out, err = capfd.readouterr()
+        return code, json.loads(out) if out.strip() else err
+
+    return call
+
+
+async def run_in_thread(work: Callable[[], Any]) -> Any:
+    return await asyncio.to_thread(work)
+
+
+async def test_project_can_be_built_from_nothing(waihu: Waihu, pool: asyncpg.Pool[asyncpg.Record]) -> None:
+    def build() -> None:
+        assert waihu("user", "create", "boss", "--role", "admin")[0] == Exit.OK
+        assert (
+            waihu("trunk", "create", "carrier", "--endpoint", "carrier", "--channels", "30", "--cps", "5")[0] == Exit.OK
+        )
+        assert waihu("caller-number", "add", "+862155550100", "--trunk", "carrier")[0] == Exit.OK
+        code, agent = waihu("agent", "create", "8001", "--login", "wang")
+        assert code == Exit.OK
+        assert agent["number"] == "8001"
+        code, project = waihu(
+            "project",
+            "create",
+            "Autumn",
+            "--trunk",
+            "carrier",
+            "--caller-number",
+            "+862155550100",
+            "--agent",
+            "8001",
+            "--window",
+            "08:30-19:00",
+            "--mode",
+            "ratio",
+            "--ratio",
+            "1.5",
+        )
+        assert code == Exit.OK
+        assert (project["state"], project["window_start"], project["ratio"]) == ("draft", "08:30:00", "1.50")
+        code, shown = waihu("project", "show", "Autumn")
+        assert (shown["agents"], shown["caller_numbers"]) == (1, 1)
+        assert "agreed" in shown["dispositions"]
+
+    await run_in_thread(build)
+    actors = {row["actor"] for row in await pool.fetch("select actor from audit_log")}
+    assert len(actors) == 1
+    assert actors.pop().startswith("command line (")
+
+
+async def test_device_secret_is_shown_once_and_only_a_digest_is_kept(
+    waihu: Waihu, pool: asyncpg.Pool[asyncpg.Record]
+) -> None:
+    def build() -> Any:
+        waihu("agent", "create", "8001", "--login", "wang")
+        code, made = waihu("agent", "device", "8001")
+        assert code == Exit.OK
+        assert made["can_register_now"] is False  # no engine runs: Asterisk is told when one starts
+        code, again = waihu("agent", "rotate", made["id"])
+        assert again["secret"] != made["secret"]
+        return made, again
+
+    made, again = await run_in_thread(build)
+    kept = await pool.fetchval("select row_to_json(d)::text from devices d")
+    assert made["secret"] not in kept
+    assert again["secret"] not in kept
+
+
+async def test_token_works_and_only_its_hash_is_kept(waihu: Waihu, pool: asyncpg.Pool[asyncpg.Record]) -> None:
+    def build() -> Any:
+        waihu("user", "create", "boss", "--role", "admin")
+        return waihu("user", "token", "boss", "--name", "scraper")
+
+    code, made = await run_in_thread(build)
+    assert code == Exit.OK
+    assert made["token"].startswith("wht_")
+    assert made["token"] not in await pool.fetchval("select row_to_json(t)::text from api_tokens t")
+
+
+async def test_good_rows_are_imported_and_bad_ones_come_back(waihu: Waihu, tmp_path: Path) -> None:
+    file = tmp_path / "list.csv"
+    file.write_text("number,name\n13800000001,A\n13800000002,B\nnonsense,C\n", encoding="utf-8")
+
+    def build() -> Any:
+        waihu("project", "create", "Autumn")
+        return waihu("import", "Autumn", str(file))
+
+    code, result = await run_in_thread(build)
+    assert code == Exit.OK
+    assert (result["accepted"], result["rejected"]) == (2, 1)
+    assert "nonsense" in await run_in_thread(lambda: Path(result["reject_file"]).read_text(encoding="utf-8"))
+
+
+async def test_do_not_call_takes_numbers_and_answers_about_them(waihu: Waihu) -> None:
+    def build() -> None:
+        assert waihu("dnc", "add", "--why", "asked for it", "13800000001", "13800000002")[1]["added"] == 2
+        assert waihu("dnc", "check", "13800000001")[0] == Exit.OK
+        assert waihu("dnc", "check", "13800000009")[0] == Exit.FOUND_FAULTS
+        assert waihu("dnc", "remove", "13800000001", "--why", "a mistake")[0] == Exit.OK
+        assert waihu("dnc", "check", "13800000001")[0] == Exit.FOUND_FAULTS
+        listed = waihu("dnc", "list")[1]
+        assert len(listed) == 1
+        assert "13800000002" not in listed[0]["number"]
+
+    await run_in_thread(build)
+
+
+async def test_errors_are_a_sentence_with_an_id_and_a_code(waihu: Waihu) -> None:
+    def build() -> None:
+        for argv, expected, error_id in (
+            (("project", "show", "Nowhere"), Exit.NOT_FOUND, "project_unknown"),
+            (("project", "create", "Autumn", "--mode", "telepathic"), Exit.USAGE, "telepathic"),
+            (("project", "create", "Autumn", "--ratio", "99"), Exit.USAGE, "invalid_request"),
+            (("calls", "show", "12"), Exit.USAGE, "id_invalid"),
+            (("agent", "rotate", "x"), Exit.USAGE, "id_invalid"),
+            (("why", "lead", "x"), Exit.USAGE, "id_invalid"),
+            (("doctor", "--only", "astrology"), Exit.USAGE, "check_unknown"),
+            (("user", "password", "nobody"), Exit.NOT_FOUND, "user_unknown"),
+            (("nonsense",), Exit.USAGE, "nonsense"),
+        ):
+            code, said = waihu(*argv)
+            assert (code, error_id in str(said)) == (expected, True), f"{argv}: {code} {said}"
+            assert "Traceback" not in str(said)
+
+    await run_in_thread(build)
+
+
+async def test_two_things_of_one_name_are_a_conflict(waihu: Waihu) -> None:
+    def build() -> tuple[int, Any]:
+        waihu("project", "create", "Autumn")
+        return waihu("project", "create", "Autumn")
+
+    code, said = await run_in_thread(build)
+    assert code == Exit.REFUSED
+    assert "project_name_taken" in said
+
+
+async def test_starting_a_project_without_an_engine_says_that_none_runs(waihu: Waihu) -> None:
+    def build() -> tuple[int, Any]:
+        waihu("trunk", "create", "carrier", "--endpoint", "carrier", "--channels", "30")
+        waihu("project", "create", "Autumn", "--trunk", "carrier")
+        return waihu("project", "start", "Autumn")
+
+    code, said = await run_in_thread(build)
+    assert code == Exit.UNAVAILABLE
+    assert "engine_away" in said
+
+
+def test_away_database_is_unavailable_and_no_traceback(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WAIHU_DATABASE_URL", f"postgresql://waihu:secret@127.0.0.1:{free_port()}/waihu")
+    assert run(["user", "list"], lambda _parts: 0) == Exit.UNAVAILABLE
+    said = capfd.readouterr().err
+    assert "database_unreachable" in said
+    assert "secret" not in said
+
+
+def test_serving_commands_start_their_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[frozenset[str]] = []
+
+    def programs(parts: frozenset[str]) -> int:
+        started.append(parts)
+        return 0
+
+    for command in ("serve", "engine", "web", "recorder"):
+        run([command], programs)
+    assert started == [
+        frozenset({"engine", "web", "recorder"}),
+        frozenset({"engine"}),
+        frozenset({"web"}),
+        frozenset({"recorder"}),
+    ]
+
+
+def test_every_command_says_what_it_does(capfd: pytest.CaptureFixture[str]) -> None:
+    import typer
+
+    def walk(command: Any, name: str) -> list[str]:
+        silent = [] if command.help else [name]
+        for child, sub in getattr(command, "commands", {}).items():
+            silent += walk(sub, f"{name} {child}")
+        return silent
+
+    assert walk(typer.main.get_command(app), "waihu") == []
+
+
+def test_migrate_brings_an_empty_database_up_and_says_so_when_there_is_nothing_to_do(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], postgres: Any
+) -> None:
+    async def fresh() -> None:
+        connection = await asyncpg.connect(postgres.url_of("postgres"))
+        await connection.execute("drop database if exists cli_migrate with (force)")
+        await connection.execute("create database cli_migrate")
+        await connection.close()
+
+    asyncio.run(fresh())
+    monkeypatch.setenv("WAIHU_DATABASE_URL", postgres.url_of("cli_migrate"))
+    assert run(["migrate", "--check"], lambda _parts: 0) == 1
+    assert run(["migrate"], lambda _parts: 0) == 0
+    assert run(["migrate", "--check"], lambda _parts: 0) == 0
+    assert "up to date" in capfd.readouterr().out
+
+
+def test_asterisk_site_files_are_rendered_private_and_only_when_they_change(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    from dialer.cli.asterisk import EXAMPLE
+
+    monkeypatch.setenv("WAIHU_AMI_SECRET", "0123456789abcdef")
+    site, into = tmp_path / "site.toml", tmp_path / "site"
+    site.write_text(EXAMPLE.replace('password = "..."', 'password = "carrier-secret"'), encoding="utf-8")
+    into.mkdir()
+    assert run(["asterisk", "configure", str(site), "--into", str(into), "--check"], lambda _parts: 0) == 1
+    assert list(into.iterdir()) == []
+    assert run(["asterisk", "configure", str(site), "--into", str(into)], lambda _parts: 0) == 0
+    assert "carrier-secret" in (into / "pjsip.conf").read_text(encoding="utf-8")
+    assert (into / "pjsip.conf").stat().st_mode & 0o007 == 0
+    assert run(["asterisk", "configure", str(site), "--into", str(into), "--check"], lambda _parts: 0) == 0
+    assert "carrier-secret" not in capfd.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "content",
+    ["sip_port = ", "colour = 'blue'", "sip_port = 5060", "sip_port = 'x'\nhttp_port = 1\nrtp_ports = [10000, 10100]"],
+)
+def test_bad_site_file_is_told(
+    content: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("WAIHU_AMI_SECRET", "0123456789abcdef")
+    site = tmp_path / "site.toml"
+    site.write_text(content, encoding="utf-8")
+    assert run(["asterisk", "configure", str(site), "--into", str(tmp_path)], lambda _parts: 0) == Exit.USAGE
+    assert "Traceback" not in capfd.readouterr().err
