@@ -1,0 +1,1 @@
+"""Kills parts of a running call centre at every step of a call, and looks whether the promises hold."""

@@ -1,0 +1,89 @@
+"""Reads what was written down about a run: our rows, the files of the store, the carrier's records."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+
+import asyncpg
+import av
+
+from lab.carrier import CarrierCdr
+from lab.demo.compare import AttemptFact, CarrierFact, FileFact, RecordingFact
+
+_ATTEMPTS = """
+select id, number, state, outcome, created_at, sent_at, answered_at, bridged_at, ended_at, abandoned, agent_id from attempts order by id
+"""
+_RECORDINGS = "select attempt_id, state, reason, duration_ms, path, sha256, bytes from recordings"
+_ANSWER_TO_BRIDGE_MS = """
+select extract(epoch from bridged_at - answered_at) * 1000 as ms from attempts where bridged_at is not null order by 1
+"""
+
+
+async def attempts(connection: asyncpg.Connection[asyncpg.Record]) -> list[AttemptFact]:
+    """Every attempt."""
+    return [AttemptFact(**dict(row)) for row in await connection.fetch(_ATTEMPTS)]
+
+
+async def recordings(connection: asyncpg.Connection[asyncpg.Record], store: Path) -> list[RecordingFact]:
+    """Every row of the ledger, with what its file really is."""
+    rows = await connection.fetch(_RECORDINGS)
+    files = await asyncio.to_thread(lambda: [_file(store, row) for row in rows])
+    return [
+        RecordingFact(
+            attempt_id=row["attempt_id"],
+            state=row["state"],
+            reason=row["reason"],
+            duration_ms=row["duration_ms"],
+            file=file,
+        )
+        for row, file in zip(rows, files, strict=True)
+    ]
+
+
+async def answer_to_bridge_ms(connection: asyncpg.Connection[asyncpg.Record]) -> list[float]:
+    """From the customer's answer to both hearing each other, for every bridged call."""
+    return [float(row["ms"]) for row in await connection.fetch(_ANSWER_TO_BRIDGE_MS)]
+
+
+def carrier_facts(records: Iterable[CarrierCdr]) -> list[CarrierFact]:
+    """The carrier's calls."""
+    return [
+        CarrierFact(
+            uniqueid=record.uniqueid,
+            number=record.number,
+            started=record.started,
+            answered=record.answered,
+            ended=record.ended,
+            behaviour=record.behaviour,
+        )
+        for record in records
+    ]
+
+
+def _file(store: Path, row: asyncpg.Record) -> FileFact | None:
+    if row["path"] is None:
+        return None
+    path = store / row["path"]
+    if not path.is_file():
+        return None
+    content = path.read_bytes()
+    agrees = hashlib.sha256(content).digest() == row["sha256"] and len(content) == row["bytes"]
+    try:
+        channels, duration_ms = decoded(path)
+    except av.FFmpegError:
+        channels, duration_ms = 0, 0
+    return FileFact(hash_agrees=agrees, channels=channels, duration_ms=duration_ms)
+
+
+def decoded(path: Path) -> tuple[int, int]:
+    """Channels and milliseconds of sound that really come out of a file."""
+    samples = rate = channels = 0
+    with av.open(str(path)) as container:
+        for frame in container.decode(audio=0):
+            samples += frame.samples
+            rate = frame.sample_rate
+            channels = frame.layout.nb_channels
+    return channels, round(samples * 1000 / rate) if rate else 0

@@ -1,0 +1,131 @@
+"""The result of a run: the figures of `.run/demo.json`, and the same as a table."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+from rich.console import Console
+from rich.table import Table
+
+from dialer.domain.outcomes import Outcome
+from lab.carrier.behaviour import Behaviour
+from lab.demo.compare import ANSWERED, AttemptFact, CarrierFact, Mismatch, RecordingFact, outcomes, percentile
+
+_SHOWN = 15
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """Everything that is known about a run."""
+
+    attempts: Sequence[AttemptFact]
+    recordings: Sequence[RecordingFact]
+    carrier: Sequence[CarrierFact]
+    answer_to_bridge_ms: Sequence[float]
+    mismatches: Sequence[Mismatch]
+    agents: int
+    seconds: float
+    dispositions: dict[str, int]
+    settings: dict[str, Any]
+
+
+def figures(facts: Facts) -> dict[str, Any]:
+    """The contents of demo.json."""
+    answered = [attempt for attempt in facts.attempts if attempt.answered_at is not None]
+    abandoned = [attempt for attempt in facts.attempts if attempt.abandoned]
+    p50, p99 = percentile(facts.answer_to_bridge_ms, 0.5), percentile(facts.answer_to_bridge_ms, 0.99)
+    return {
+        "attempts": len(facts.attempts),
+        "answered": len(answered),
+        "bridged": sum(attempt.bridged_at is not None for attempt in facts.attempts),
+        "abandoned": len(abandoned),
+        "recordings": sum(recording.state == "stored" for recording in facts.recordings),
+        "agents": facts.agents,
+        "agents_with_calls": len({attempt.agent_id for attempt in facts.attempts if attempt.agent_id}),
+        "outcomes": outcomes(facts.attempts),
+        "behaviours": dict(sorted(Counter(str(call.behaviour) for call in facts.carrier).items())),
+        "dispositions": dict(sorted(facts.dispositions.items())),
+        "carrier_cdr": len(facts.carrier),
+        "carrier_answered": sum(call.answered is not None for call in facts.carrier),
+        "mismatches": [asdict(mismatch) for mismatch in facts.mismatches],
+        "answer_to_bridge_ms": {"p50": _rounded(p50), "p99": _rounded(p99)},
+        "abandonment": round(len(abandoned) / len(answered), 4) if answered else None,
+        "seconds": round(facts.seconds, 1),
+        "settings": facts.settings,
+    }
+
+
+def contradictions_of_sums(result: dict[str, Any]) -> list[Mismatch]:
+    """Sums that do not add up, on top of what is compared call by call."""
+    words: dict[str, int] = dict(result["outcomes"])
+    sums = {
+        "outcomes add up to attempts": (sum(words.values()), result["attempts"]),
+        "connected is bridged": (words.get(Outcome.CONNECTED, 0), result["bridged"]),
+        "abandoned outcomes are abandoned": (words.get(Outcome.ABANDONED, 0), result["abandoned"]),
+        "answered outcomes are answered": (sum(words.get(one, 0) for one in ANSWERED), result["answered"]),
+        "answered calls are recorded": (result["answered"], result["recordings"]),
+        "the carrier answered as often as we were answered": (result["carrier_answered"], result["answered"]),
+        "attempts on the wire are carrier calls": (
+            result["attempts"] - words.get(Outcome.NOT_SENT, 0),
+            result["carrier_cdr"],
+        ),
+    }
+    return [
+        Mismatch(what=what, attempt="", detail=f"{left} against {right}")
+        for what, (left, right) in sums.items()
+        if left != right
+    ]
+
+
+def missing_behaviours(result: dict[str, Any]) -> list[Mismatch]:
+    """Rows of the lab's table that the run has not seen."""
+    wanted = {str(one) for one in Behaviour if one is not Behaviour.UNKNOWN}
+    return [
+        Mismatch(what="a behaviour of the lab's table was not seen", attempt="", detail=one)
+        for one in sorted(wanted - result["behaviours"].keys())
+    ]
+
+
+def write_json(path: Path, result: dict[str, Any]) -> None:
+    """demo.json; whole or not at all."""
+    partial = path.with_suffix(".partial")
+    partial.write_bytes(orjson.dumps(result, option=orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE))
+    partial.replace(path)
+
+
+def print_summary(console: Console, result: dict[str, Any], path: Path) -> None:
+    """The table people read."""
+    table = Table(title="Waihu demo", show_header=False, title_style="bold")
+    table.add_column(style="bold")
+    table.add_column(justify="right")
+    for name in ("attempts", "answered", "bridged", "abandoned", "recordings", "agents", "carrier_cdr"):
+        table.add_row(name.replace("_", " "), str(result[name]))
+    wait = result["answer_to_bridge_ms"]
+    table.add_row("answer to bridge, ms", f"p50 {wait['p50']}  p99 {wait['p99']}")
+    table.add_row("seconds", str(result["seconds"]))
+    for title in ("outcomes", "behaviours", "dispositions"):
+        table.add_section()
+        for name, count in result[title].items():
+            table.add_row(f"{title[:-1]} {name}", str(count))
+    console.print(table)
+    mismatches = result["mismatches"]
+    if not mismatches:
+        console.print("[green]every attempt, outcome, recording and carrier record agrees[/]", highlight=False)
+    else:
+        console.print(f"[bold red]{len(mismatches)} contradictions[/]", highlight=False)
+        for mismatch in mismatches[:_SHOWN]:
+            console.print(
+                f"  {mismatch['what']}: {mismatch['attempt']} {mismatch['detail']}", highlight=False, markup=False
+            )
+        if len(mismatches) > _SHOWN:
+            console.print(f"  and {len(mismatches) - _SHOWN} more", highlight=False)
+    console.print(f"written: {path}", highlight=False)
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 1)
