@@ -1,0 +1,244 @@
+"""How fast recordings are taken in and encoded, beside what the machine can do on the same files in the same run.
+
+- Intake: a spool of 60 s calls until every master is stored, read back and its legs are gone. Bound: cp, openssl sha256 and fsync of the
+  same legs, three programs for all files at once (the cheapest way to copy and hash them with what every machine has). "but the encoding"
+  is one reading of the legs plus, summed over the calls, everything from the finished master to the removed legs.
+- Encoding: seconds of sound per second of CPU of one core. Bound 1: 250x real time. Bound 2: libopus itself, called from C types with the
+  same settings on samples that are already in memory (no file, no container, no hash).
+- Streaming: 1 MB ranges through the reader, beside pread of the same ranges.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import UUID
+
+import av
+import numpy as np
+
+from recorder.master import BIT_RATE, make_master
+from recorder.service import Recorder
+from recorder.steps import Step
+from recorder.streaming import Span, opened
+from tests.benchmarks.database import a_database
+from tests.recorder.builders import (
+    RATE_HZ,
+    Sound,
+    a_project,
+    an_attempt,
+    put_legs,
+    settings,
+    speech,
+    wav,
+)
+from tests.recorder.killed_recorder import now
+
+CALLS = 40
+CALL_S = 60
+ENCODE_S = 900
+INTAKE_BOUND = 0.8
+REAL_TIME_BOUND = 250
+BARE_OPUS_BOUND = 0.7
+STREAM_BOUND = 0.1
+_OPUS_APPLICATION_VOIP = 2048
+_OPUS_SET_BITRATE, _OPUS_SET_COMPLEXITY = 4002, 4010
+_FRAME = RATE_HZ // 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Line:
+    """A figure beside its bound; `wanted` is the ratio that has to be reached (None: it is only shown)."""
+
+    name: str
+    figure: str
+    bound: str
+    ratio: float
+    wanted: float | None
+
+    def __str__(self) -> str:
+        held = self.wanted is None or self.ratio >= self.wanted
+        return f"{self.name} | {self.figure} | {self.bound} | {self.ratio:.2f} | {'ok' if held else 'MISSED'}"
+
+
+@contextmanager
+def a_folder() -> Iterator[Path]:
+    """On the disk of the checkout, like the database's."""
+    runs = Path(__file__).resolve().parents[2] / ".run" / "bench"
+    runs.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=runs) as folder:
+        yield Path(folder)
+
+
+def copy_hash_sync(legs: list[Path], target: Path) -> float:
+    """Seconds of the bound."""
+    target.mkdir()
+    began = time.perf_counter()
+    copies = [str(target / leg.name) for leg in legs]
+    subprocess.run(["cp", *map(str, legs), str(target)], check=True)
+    subprocess.run(["openssl", "dgst", "-sha256", *copies], check=True, stdout=subprocess.DEVNULL)
+    subprocess.run(["sync", *copies], check=True)
+    took = time.perf_counter() - began
+    shutil.rmtree(target)
+    return took
+
+
+def read_all(legs: list[Path]) -> float:
+    """Seconds to read the legs once more."""
+    began = time.perf_counter()
+    for leg in legs:
+        leg.read_bytes()
+    return time.perf_counter() - began
+
+
+async def intake() -> list[Line]:
+    """Take in a spool."""
+    with a_folder() as folder:
+        async with a_database() as pool:
+            of = settings(folder, reconcile_every_s=3600.0)
+            await a_project(pool)
+            customer, agent = wav(speech(CALL_S)), wav(speech(CALL_S, pitch_hz=210, seed=5))
+            put_legs(of.spool_dir, await an_attempt(pool, 1, talk_s=CALL_S), customer, agent)
+            encoded: dict[UUID, float] = {}
+            removed: dict[UUID, float] = {}
+
+            def at_step(step: Step, call: UUID) -> None:
+                if step is Step.ENCODED:
+                    encoded[call] = time.perf_counter()
+                elif step is Step.REMOVED:
+                    removed[call] = time.perf_counter()
+
+            recorder = Recorder(pool, of, clock=now, on_step=at_step)
+            await recorder.start()
+            await recorder.settled(60)  # the encoder process is up
+            calls = [await an_attempt(pool, number, talk_s=CALL_S) for number in range(2, CALLS + 2)]
+            legs = [leg for call in calls for leg in put_legs(of.spool_dir, call, customer, agent)]
+            os.sync()
+            bound_s = min(copy_hash_sync(legs, folder / "copy") for _ in range(3))
+            read_s = read_all(legs)
+            began = time.perf_counter()
+            for call in calls:
+                recorder.signal(call)
+            await recorder.settled(300)
+            took_s = max(removed.values()) - began
+            await recorder.stop()
+    size_mb = sum((len(customer), len(agent))) * CALLS / 1e6
+    rest_s = sum(removed[call] - encoded[call] for call in calls) + read_s
+    bound = f"cp+openssl sha256+fsync {size_mb / bound_s:.0f} MB/s"
+    return [
+        Line(name="Intake of legs, all of it but the encoding", figure=f"{size_mb / rest_s:.0f} MB/s", bound=bound, ratio=bound_s / rest_s, wanted=INTAKE_BOUND),
+        Line(name="Intake of legs, with the encoding", figure=f"{size_mb / took_s:.0f} MB/s", bound=f"{bound} (shown)", ratio=bound_s / took_s, wanted=None),
+        Line(
+            name="Intake, sound a second of one encoder",
+            figure=f"{CALLS * CALL_S / took_s:.0f}x real time",
+            bound="(shown)",
+            ratio=CALLS * CALL_S / took_s / REAL_TIME_BOUND,
+            wanted=None,
+        ),
+    ]  # fmt: skip
+
+
+def bare_opus_s(stereo: Sound) -> float | None:
+    """CPU seconds of libopus alone for interleaved samples; None where PyAV does not carry the library as a file of its own."""
+    found = sorted((Path(av.__file__).parent.parent / "av.libs").glob("libopus*"))
+    if not found:
+        return None
+    opus = ctypes.CDLL(str(found[0]))
+    opus.opus_encoder_create.restype = ctypes.c_void_p
+    error = ctypes.c_int()
+    encoder = ctypes.c_void_p(opus.opus_encoder_create(RATE_HZ, 2, _OPUS_APPLICATION_VOIP, ctypes.byref(error)))
+    opus.opus_encoder_ctl(encoder, _OPUS_SET_BITRATE, ctypes.c_int(BIT_RATE))
+    opus.opus_encoder_ctl(encoder, _OPUS_SET_COMPLEXITY, ctypes.c_int(0))
+    out = ctypes.create_string_buffer(4000)
+    at = stereo.ctypes.data
+    began = time.process_time()
+    for frame in range(len(stereo) // 2 // _FRAME):
+        opus.opus_encode(encoder, ctypes.c_void_p(at + frame * _FRAME * 4), _FRAME, out, 4000)
+    took = time.process_time() - began
+    opus.opus_encoder_destroy(encoder)
+    return took
+
+
+def encoding() -> list[Line]:
+    """Encode a quarter of an hour."""
+    customer, agent = speech(ENCODE_S), speech(ENCODE_S, pitch_hz=210, seed=5)
+    stereo = np.ascontiguousarray(np.stack([customer, agent], axis=1).reshape(-1))
+    best = float("inf")
+    with a_folder() as folder:
+        (folder / "r.wav").write_bytes(wav(customer))
+        (folder / "t.wav").write_bytes(wav(agent))
+        for _ in range(3):
+            began = time.process_time()
+            make_master(folder / "r.wav", folder / "t.wav", folder / "m", expected_ms=None)
+            best = min(best, time.process_time() - began)
+    speed = ENCODE_S / best
+    lines = [
+        Line(name="Encoding, one core", figure=f"{speed:.0f}x real time", bound=f">= {REAL_TIME_BOUND}x", ratio=speed / REAL_TIME_BOUND, wanted=1.0)
+    ]  # fmt: skip
+    bare = [took for took in (bare_opus_s(stereo) for _ in range(3)) if took]
+    if bare:
+        bound = f"libopus alone {ENCODE_S / min(bare):.0f}x"
+        lines.append(
+            Line(
+                name="Encoding beside its library",
+                figure=f"{speed:.0f}x",
+                bound=bound,
+                ratio=min(bare) / best,
+                wanted=BARE_OPUS_BOUND,
+            )
+        )
+    return lines
+
+
+async def streaming() -> list[Line]:
+    """Read 1 MB ranges of a file that is in memory already."""
+    size, span = 64_000_000, 1_000_000
+    with a_folder() as folder:
+        path = folder / "m.opus"
+        path.write_bytes(os.urandom(1_000_000) * 64)
+        handle = os.open(path, os.O_RDONLY)
+        bare_s = ours_s = float("inf")
+        for _ in range(3):
+            began = time.perf_counter()
+            for start in range(0, size, span):
+                os.pread(handle, span, start)
+            bare_s = min(bare_s, time.perf_counter() - began)
+            began = time.perf_counter()
+            for start in range(0, size, span):
+                async with opened(path, size) as file:
+                    async for _chunk in file.chunks((Span(start=start, stop=start + span),)):
+                        pass
+            ours_s = min(ours_s, time.perf_counter() - began)
+        os.close(handle)
+    bound = f"pread {size / bare_s / 1e6:.0f} MB/s"
+    return [
+        Line(
+            name="Reading 1 MB ranges without blocking",
+            figure=f"{size / ours_s / 1e6:.0f} MB/s",
+            bound=bound,
+            ratio=bare_s / ours_s,
+            wanted=STREAM_BOUND,
+        )
+    ]
+
+
+def main() -> int:
+    """Print the figures; 0 when every bound is held."""
+    lines = [*encoding(), *asyncio.run(intake()), *asyncio.run(streaming())]
+    for line in lines:
+        print(line)
+    return int(any(str(line).endswith("MISSED") for line in lines))
+
+
+if __name__ == "__main__":
+    sys.exit(main())
