@@ -25,7 +25,9 @@ _HIGHEST = 32_000
 _BLOCK = 50
 
 _guard = threading.Lock()
-_locks: dict[int, socket.socket] = {}  # first port of a block → its lock
+_locks: dict[
+    int, int
+] = {}  # first port of a block → its lock, a bare descriptor: the end of the process is its right end
 _given: set[int] = set()
 _returned: deque[range] = deque()  # what owners who are gone had; a finaliser may run anywhere, so it takes no lock
 _owner = os.getpid()
@@ -62,7 +64,7 @@ def _reserve(count: int) -> range:
             if found := _take(range(start, blocks.stop), count):
                 return found
             for block in blocks:
-                _locks.pop(block).close()
+                os.close(_locks.pop(block))
     raise PortsExhausted(
         f"no {count} neighbouring free ports between {_LOWEST} and {_HIGHEST}: "
         "stop demos or test runs that are not needed (`make clean` in their checkouts)"
@@ -74,7 +76,7 @@ def _take_back() -> None:
     while _returned:
         _given.difference_update(_returned.popleft())
     for block in [block for block in _locks if _given.isdisjoint(range(block, block + _BLOCK))]:
-        _locks.pop(block).close()
+        os.close(_locks.pop(block))
 
 
 def _take(within: range, count: int) -> range | None:
@@ -91,26 +93,26 @@ def _take(within: range, count: int) -> range | None:
 
 
 def _lock_all(blocks: range) -> bool:
-    fresh: dict[int, socket.socket] = {}
+    fresh: dict[int, int] = {}
     for block in blocks:
         lock = None if block in _locks else _lock(block)
         if lock is None:
             for taken in fresh.values():
-                taken.close()
+                os.close(taken)
             return False
         fresh[block] = lock
     _locks.update(fresh)
     return True
 
 
-def _lock(block: int) -> socket.socket | None:
+def _lock(block: int) -> int | None:
     lock = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
         lock.bind(f"\0waihu-ports-{block}")
     except OSError:
         lock.close()
         return None
-    return lock
+    return lock.detach()
 
 
 def _start_anew_after_fork() -> None:
@@ -119,7 +121,7 @@ def _start_anew_after_fork() -> None:
     if _owner != os.getpid():
         _owner = os.getpid()
         for lock in _locks.values():
-            lock.close()
+            os.close(lock)
         _locks.clear()
         _given.clear()
         _returned.clear()

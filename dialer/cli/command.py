@@ -89,7 +89,7 @@ def run(argv: Sequence[str], programs: Programs) -> int:
     # Standard output is the answer; what the rooms log besides it is for the services' logs, unless something breaks.
     structlog.configure(
         wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=lambda *_: structlog.PrintLogger(sys.stderr),  # the one of the moment: who runs us may change it
     )
     return told(lambda: _carried_out(list(argv), programs))
 

@@ -22,7 +22,6 @@ def restored_logging() -> Iterator[None]:
     yield
     root.handlers[:] = handlers
     root.setLevel(level)
-    structlog.reset_defaults()
 
 
 def test_line_is_json_with_bound_context_and_masked_number(capsys: pytest.CaptureFixture[str]) -> None:

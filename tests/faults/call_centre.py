@@ -219,21 +219,21 @@ class CallCentre:
         match step:
             case Step.COMMITTED:
                 await self._shut_gate()
-                leads = [await self._lead()]
+                leads = await self._leads()
                 await wait_until(self._is_at_the_gate, timeout_s=10, what="a claim at the gate")
             case Step.ORIGINATING:
                 self.floor.carrier.freeze()
-                leads = [await self._lead()]
+                leads = await self._leads()
                 await self._attempt_is("originating")
             case Step.RINGING:
-                leads = [await self._lead(Behaviour.LATE_ANSWER)]
+                leads = await self._leads(Behaviour.LATE_ANSWER)
                 await self._attempt_is("ringing")
             case Step.WAITING:
-                leads = [await self._lead(), await self._lead()]
+                leads = await self._leads(Behaviour.HUMAN, Behaviour.HUMAN)
                 await self._attempt_is("bridged")
                 await self._attempt_is("answered")
             case Step.BRIDGED | Step.HELD | Step.WRAP_UP:
-                leads = [await self._lead()]
+                leads = await self._leads()
                 await self.agent_is("talking")
                 await self._attempt_is("bridged")
                 if step is Step.HELD:
@@ -244,13 +244,21 @@ class CallCentre:
                     await self.agent_is("wrap_up")
         return leads
 
-    async def _lead(self, behaviour: Behaviour = Behaviour.HUMAN) -> int:
-        """Rings at once and talks for 24 s; nobody else has the number."""
-        number = number_for(behaviour, ring_code=0, talk_code=9, serial=next(_serials), prefix="139")
-        [row] = await self.fetch(
-            "insert into leads (project_id, number) values ($1, $2) returning id", self.project_id, number
+    async def _leads(self, *behaviours: Behaviour) -> list[int]:
+        """Ring at once and talk for 24 s (people, if nothing else is said); nobody else has the numbers.
+
+        One statement: between two, a tick of the pacer would dial the first alone.
+        """
+        numbers = [
+            number_for(behaviour, ring_code=0, talk_code=9, serial=next(_serials), prefix="139")
+            for behaviour in behaviours or (Behaviour.HUMAN,)
+        ]
+        rows = await self.fetch(
+            "insert into leads (project_id, number) select $1, unnest($2::text[]) returning id",
+            self.project_id,
+            numbers,
         )
-        return int(row["id"])
+        return [int(row["id"]) for row in rows]
 
     async def _shut_gate(self) -> None:
         self._gate = await self.floor.connect()

@@ -47,7 +47,9 @@ def _made(directory: Path) -> Iterator[subprocess.Popen[bytes]]:
     makefile = f"{settings}\nrun:\n\t@{sys.executable} run.py $(if $(X),--once) {directory}\n"
     (directory / "Makefile").write_text(makefile, encoding="utf-8")
     environment = {**os.environ, "PYTHONPATH": str(_CHECKOUT)}
-    made = subprocess.Popen(["make", "run"], cwd=directory, env=environment, start_new_session=True)
+    # A suite that was started in the background of a shell has Ctrl-C ignored, and so would its children.
+    heeding = ["env", "--default-signal=INT", "make", "run"]
+    made = subprocess.Popen(heeding, cwd=directory, env=environment, start_new_session=True)
     try:
         yield made
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import subprocess
 import sys
@@ -62,7 +63,7 @@ def test_a_port_in_use_is_not_given(monkeypatch: pytest.MonkeyPatch, kind: socke
     monkeypatch.setattr(ports, "_given", set())
     block = free_range(ports._BLOCK)
     for lock in ports._locks.values():
-        lock.close()
+        os.close(lock)
     ports._locks.clear()
     monkeypatch.setattr(ports, "_LOWEST", block.start)
     monkeypatch.setattr(ports, "_HIGHEST", block.stop)
@@ -73,4 +74,4 @@ def test_a_port_in_use_is_not_given(monkeypatch: pytest.MonkeyPatch, kind: socke
             free_range(30)
         assert free_range(28).start == block.start + 22
     for lock in ports._locks.values():
-        lock.close()
+        os.close(lock)
