@@ -24,10 +24,11 @@ from dialer.domain.roles import Role
 from dialer.live.feed import Feed
 from dialer.settings import Settings, load_settings
 from dialer.web.api import Operation
-from dialer.web.call import Call, Identity
+from dialer.web.call import Call
 from dialer.web.configure import web_settings
 from dialer.web.deps import WebDeps
 from dialer.web.errors import of_database, of_validation
+from dialer.web.identity import Identity
 from dialer.web.parts import Parts, make_parts
 from dialer.web.remote_engines import Engines
 

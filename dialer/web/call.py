@@ -6,36 +6,18 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING
-from uuid import UUID
 
 from aiohttp import web
 
 from campaigns.sql import OneConnection
 from dialer.db import audit_trail
 from dialer.db.sql import Connection
-from dialer.domain.roles import Role
 from dialer.web.deps import WebDeps
 from dialer.web.errors import unauthenticated
-
-if TYPE_CHECKING:
-    from dialer.web.parts import Parts
+from dialer.web.identity import Identity, actor_of
+from dialer.web.parts import Parts
 
 ACQUIRE_S = 5.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Identity:
-    """Who asks: a user, by a session or by an API token."""
-
-    user_id: UUID
-    login: str
-    display_name: str
-    role: Role
-    agent_id: UUID | None
-    session_hash: bytes | None = None
-    csrf_hash: bytes | None = None
-    token_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,10 +64,3 @@ class Call:
             at=self.now, user_id=caller.user_id if caller else None, actor=actor_of(caller), address=self.address, action=action,
             subject_type=subject_type, subject_id=str(subject_id), detail=detail,
         )  # fmt: skip
-
-
-def actor_of(caller: Identity | None) -> str:
-    """How the audit log names who did it."""
-    if caller is None:
-        return "nobody"
-    return f"{caller.login} (token)" if caller.token_id else caller.login

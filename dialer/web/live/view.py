@@ -7,7 +7,7 @@ from typing import Any
 
 from campaigns.masking import mask
 from dialer.domain.roles import Role
-from dialer.web.call import Identity
+from dialer.web.identity import Identity
 from dialer.web.parts import Masks
 
 Change = dict[str, Any]
