@@ -134,6 +134,15 @@ def test_row_that_contradicts_itself_is_found(change: dict[str, object], what: s
     assert what in kinds([replace(attempt, **change)], [recording], [call])  # type: ignore[arg-type]
 
 
+def test_a_mute_line_on_hold_may_shorten_its_recording_and_never_lengthen_it() -> None:
+    attempt, recording, call = a_conversation()
+    mute = replace(call, behaviour=Behaviour.ONE_WAY_AUDIO)
+    short = replace(recording, duration_ms=4000, file=FileFact(hash_agrees=True, channels=2, duration_ms=4000))
+    long = replace(recording, duration_ms=12_000, file=FileFact(hash_agrees=True, channels=2, duration_ms=12_000))
+    assert kinds([attempt], [short], [mute]) == set()
+    assert kinds([attempt], [long], [mute]) == {"the recording is not as long as the call"}
+
+
 @pytest.mark.parametrize(
     ("change", "what"),
     [
