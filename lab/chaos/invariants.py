@@ -242,9 +242,6 @@ def as_long_as_the_carrier_heard(
 
     Our rows carry the time at which the engine took note of an end. While PostgreSQL or the machine held it up that is later than the end
     itself; the carrier's clock is the better witness of how long there was something to record.
-
-    Someone whose line carries no sound (one-way audio) and who is put on hold gives Asterisk no packet to time its recording by: nothing is
-    recorded of that time, nobody speaks in it, and the ledger says so (`leg_silent`, `short`). Their recordings may be shorter, never longer.
     """
     of = {recording.attempt_id: recording for recording in recordings}
     found = set()
@@ -253,8 +250,7 @@ def as_long_as_the_carrier_heard(
         if recording is None or recording.file is None or call.answered is None:
             continue
         heard_ms = (call.ended - call.answered) / timedelta(milliseconds=1)
-        least_ms = 0.0 if call.behaviour is Behaviour.ONE_WAY_AUDIO else heard_ms - SHORTER_MS
-        if least_ms <= recording.file.duration_ms <= heard_ms + LONGER_MS:
+        if heard_ms - SHORTER_MS <= recording.file.duration_ms <= heard_ms + LONGER_MS:
             found.add(attempt.id)
     return frozenset(found)
 
