@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from recorder import ledger
 from recorder.ledger import Recording
 from recorder.paths import leg_paths
+from recorder.service import Recorder
 from recorder.settings import RecorderSettings
 from recorder.sweep import lowest_id
 
@@ -157,3 +158,25 @@ async def until(condition: Callable[[], Awaitable[bool]], what: str, *, deadline
         if time.monotonic() > end:
             raise AssertionError(f"Not within {deadline_s} s: {what}")
         await asyncio.sleep(0.02)
+
+
+NOW = ANSWERED + timedelta(seconds=10)
+
+
+def now() -> datetime:
+    """Ten seconds after the calls of these tests were answered."""
+    return NOW
+
+
+class Running:
+    """A recorder at work for the length of a block."""
+
+    def __init__(self, pool: Pool, of: RecorderSettings, **changes: Any) -> None:
+        self.recorder = Recorder(pool, of, clock=changes.pop("clock", now), **changes)
+
+    async def __aenter__(self) -> Recorder:
+        await self.recorder.start()
+        return self.recorder
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.recorder.stop()

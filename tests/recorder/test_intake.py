@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import hashlib
-import json
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
 import asyncpg
 import pytest
 
 from recorder import ledger
-from recorder.encoder import Encoder
 from recorder.errors import SpoolInUse
 from recorder.ledger import RecordingState
 from recorder.paths import leg_paths
 from recorder.service import Recorder
-from recorder.settings import RecorderSettings
 from tests.recorder.builders import (
     ANSWERED,
+    NOW,
+    Running,
     a_project,
     an_attempt,
-    attempt_id,
     decoded,
     end_attempt,
     level_db,
+    now,
     put_legs,
     row_of,
     settings,
@@ -39,27 +38,6 @@ pytestmark = pytest.mark.services
 
 if TYPE_CHECKING:
     Pool = asyncpg.Pool[asyncpg.Record]
-
-NOW = ANSWERED + timedelta(seconds=10)
-
-
-def now() -> datetime:
-    """Ten seconds after the calls of these tests were answered."""
-    return NOW
-
-
-class Running:
-    """A recorder at work for the length of a block."""
-
-    def __init__(self, pool: Pool, of: RecorderSettings, **changes: Any) -> None:
-        self.recorder = Recorder(pool, of, clock=changes.pop("clock", now), **changes)
-
-    async def __aenter__(self) -> Recorder:
-        await self.recorder.start()
-        return self.recorder
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.recorder.stop()
 
 
 async def test_a_signalled_call_becomes_one_verified_stereo_file(pool: Pool, tmp_path: Path) -> None:
@@ -311,186 +289,6 @@ async def test_a_project_that_does_not_record_is_a_reason_and_no_alarm(pool: Poo
         assert (await ledger.alarm_count(conn, since=ANSWERED - timedelta(days=1))).missing == 0
 
 
-@pytest.mark.parametrize(
-    ("customer", "reason"),
-    [
-        (b"MZ" + b"\0" * 5000, "not_wav"),
-        (wav(speech(1.0), channels=2), "not_mono_16bit"),
-        (wav(speech(1.0), rate_hz=16000), "rates_differ"),
-        (wav(speech(1.0), rate_hz=44100), "not_mono_16bit"),
-        (wav(speech(1.0))[:12] + b"data\xff\xff\xff\x7f" + b"\0" * 100, "not_wav"),
-    ],
-)
-async def test_a_poisoned_leg_is_set_aside_with_its_reason_and_the_next_call_is_stored(
-    pool: Pool, tmp_path: Path, customer: bytes, reason: str
-) -> None:
-    of = settings(tmp_path)
-    await a_project(pool)
-    bad, good = await an_attempt(pool, 1), await an_attempt(pool, 2)
-    put_legs(of.spool_dir, bad, customer, wav(speech(2.0)))
-    put_legs(of.spool_dir, good, wav(speech(2.0)), wav(speech(2.0)))
-    async with Running(pool, of) as recorder:
-        recorder.signal(bad)
-        recorder.signal(good)
-        await recorder.settled(20)
-        assert (recorder.counts().poisoned, recorder.counts().stored) == (1, 1)
-    row = await row_of(pool, bad)
-    assert row is not None
-    assert (row.state, row.reason) == (RecordingState.POISONED, reason)
-    folder = of.spool_dir / "poisoned"
-    assert sorted(path.name for path in folder.iterdir()) == [f"{bad.hex}-r.wav", f"{bad.hex}-t.wav", f"{bad.hex}.json"]
-    assert json.loads((folder / f"{bad.hex}.json").read_text())["reason"] == reason
-    assert (folder / f"{bad.hex}-r.wav").read_bytes() == customer  # evidence: not a byte of it changed
-
-
-async def test_a_call_that_was_set_aside_can_be_tried_again(pool: Pool, tmp_path: Path) -> None:
-    of = settings(tmp_path)
-    await a_project(pool)
-    call = await an_attempt(pool)
-    put_legs(of.spool_dir, call, b"garbage", wav(speech(2.0)))
-    async with Running(pool, of) as recorder:
-        await recorder.settled(20)
-        (of.spool_dir / "poisoned" / f"{call.hex}-r.wav").write_bytes(wav(speech(2.0)))  # somebody mended it
-        async with pool.acquire() as conn:
-            assert await ledger.retry_poisoned(conn, call, of.spool_dir)
-            assert not await ledger.retry_poisoned(conn, call, of.spool_dir)
-        await recorder.settled(20)
-    row = await row_of(pool, call)
-    assert row is not None
-    assert row.state is RecordingState.STORED
-    assert list((of.spool_dir / "poisoned").iterdir()) == []
-
-
-async def test_an_encoder_that_dies_on_one_call_costs_only_that_call(
-    pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    of = settings(tmp_path, tries=2)
-    await a_project(pool)
-    deadly, good = await an_attempt(pool, 1), await an_attempt(pool, 2)
-    encode = Encoder.encode
-
-    async def kill_on_the_deadly(self: Encoder, order: Any) -> Any:
-        if deadly.hex in order.customer.name:
-            process = await self._running()
-            process.kill()
-        return await encode(self, order)
-
-    monkeypatch.setattr(Encoder, "encode", kill_on_the_deadly)
-    for call in (deadly, good):
-        put_legs(of.spool_dir, call, wav(speech(2.0)), wav(speech(2.0)))
-    async with Running(pool, of) as recorder:
-        await recorder.settled(30)
-    rows = [await row_of(pool, call) for call in (deadly, good)]
-    assert [row and (row.state, row.reason) for row in rows] == [
-        (RecordingState.POISONED, "encoder_died"),
-        (RecordingState.STORED, None),
-    ]
-
-
-async def test_an_encoder_that_hangs_is_ended_and_the_call_set_aside(pool: Pool, tmp_path: Path) -> None:
-    of = settings(tmp_path, tries=1, encode_timeout_s=0.0)
-    await a_project(pool)
-    call = await an_attempt(pool)
-    put_legs(of.spool_dir, call, wav(speech(20.0)), wav(speech(20.0)))
-    async with Running(pool, of) as recorder:
-        await recorder.settled(20)
-        assert recorder.encoder_pids == []
-    row = await row_of(pool, call)
-    assert row is not None
-    assert (row.state, row.reason) == (RecordingState.POISONED, "encoder_stalled")
-
-
-async def test_a_flipped_byte_in_the_store_before_the_check_is_found_and_made_good_from_the_legs(
-    pool: Pool, tmp_path: Path
-) -> None:
-    of = settings(tmp_path)
-    await a_project(pool)
-    call = await an_attempt(pool)
-    put_legs(of.spool_dir, call, wav(speech(2.0)), wav(speech(2.0)))
-    flipped: list[int] = []
-
-    def flip(step: str, which: UUID) -> None:
-        if step == "ledgered" and not flipped:
-            path = next(of.store_dir.rglob(f"{which.hex}.opus"))
-            content = bytearray(path.read_bytes())
-            content[len(content) // 2] ^= 0x10
-            path.write_bytes(content)
-            flipped.append(1)
-
-    async with Running(pool, of, on_step=flip) as recorder:
-        await recorder.settled(20)
-        assert recorder.counts().retried == 1
-    row = await row_of(pool, call)
-    assert row is not None
-    assert row.path is not None
-    assert row.verified_at is not None
-    assert hashlib.sha256((of.store_dir / row.path).read_bytes()).digest() == row.sha256
-
-
-async def test_a_store_that_always_gives_back_other_bytes_sets_the_call_aside_with_its_legs(
-    pool: Pool, tmp_path: Path
-) -> None:
-    of = settings(tmp_path, tries=2)
-    await a_project(pool)
-    call = await an_attempt(pool)
-    content = wav(speech(2.0))
-    put_legs(of.spool_dir, call, content, content)
-
-    def damage(step: str, which: UUID) -> None:
-        if step == "ledgered":
-            next(of.store_dir.rglob(f"{which.hex}.opus")).write_bytes(b"other")
-
-    async with Running(pool, of, on_step=damage) as recorder:
-        await recorder.settled(20)
-    row = await row_of(pool, call)
-    assert row is not None
-    assert (row.state, row.reason) == (RecordingState.POISONED, "stored_copy_wrong")
-    assert (of.spool_dir / "poisoned" / f"{call.hex}-t.wav").read_bytes() == content
-
-
-@pytest.mark.parametrize("damage", ["none", "flipped", "gone"])
-async def test_legs_that_outlived_a_verified_copy_go_only_when_the_copy_is_still_whole(
-    pool: Pool, tmp_path: Path, damage: str
-) -> None:
-    of = settings(tmp_path)
-    await a_project(pool)
-    call = await an_attempt(pool)
-    content = wav(speech(2.0))
-    put_legs(of.spool_dir, call, content, content)
-    steps: list[str] = []
-    async with Running(pool, of, on_step=lambda step, _: steps.append(step)) as recorder:
-        await recorder.settled(20)
-        path = next(of.store_dir.rglob("*.opus"))
-        stored = path.read_bytes()
-        if damage == "flipped":
-            path.write_bytes(stored[:500] + bytes([stored[500] ^ 1]) + stored[501:])
-        elif damage == "gone":
-            path.unlink()
-        put_legs(of.spool_dir, call, content, content)
-        await recorder.settled(20)
-    assert steps.count("encoded") == (1 if damage == "none" else 2)
-    assert path.read_bytes() == stored
-    row = await row_of(pool, call)
-    assert row is not None
-    assert (row.state, row.verified_at, row.sha256) == (RecordingState.STORED, NOW, hashlib.sha256(stored).digest())
-    assert list(of.spool_dir.glob("*.wav")) == []
-
-
-async def test_a_stored_copy_whose_legs_somebody_took_away_is_verified_by_itself(pool: Pool, tmp_path: Path) -> None:
-    of = settings(tmp_path)
-    await a_project(pool)
-    call = await an_attempt(pool)
-    put_legs(of.spool_dir, call, wav(speech(2.0)), wav(speech(2.0)))
-    async with Running(pool, of) as recorder:
-        await recorder.settled(20)
-        await pool.execute("update recordings set verified_at = null")
-        recorder.signal(call)
-        await recorder.settled(20)
-    row = await row_of(pool, call)
-    assert row is not None
-    assert row.verified_at == NOW
-
-
 async def test_a_full_queue_refuses_the_signal_and_nothing_is_lost(pool: Pool, tmp_path: Path) -> None:
     of = settings(tmp_path, queue_bound=1)
     await a_project(pool)
@@ -502,17 +300,6 @@ async def test_a_full_queue_refuses_the_signal_and_nothing_is_lost(pool: Pool, t
         assert False in taken
         await recorder.settled(30)
     assert await pool.fetchval("select count(*) from recordings where verified_at is not null") == len(calls)
-
-
-async def test_legs_of_an_attempt_nobody_knows_are_set_aside_not_thrown_away(pool: Pool, tmp_path: Path) -> None:
-    of = settings(tmp_path, stray_after_s=0.2)
-    stray = attempt_id(99)
-    put_legs(of.spool_dir, stray, wav(speech(1.0)), None)
-    (of.spool_dir / "notes.txt").write_text("not ours")
-    async with Running(pool, of) as recorder:
-        await recorder.settled(20)
-    assert (of.spool_dir / "poisoned" / f"{stray.hex}-r.wav").exists()
-    assert (of.spool_dir / "notes.txt").exists()
 
 
 async def test_two_recorders_never_share_a_spool(pool: Pool, tmp_path: Path) -> None:
@@ -550,7 +337,3 @@ async def test_the_ledger_going_away_loses_nothing(database_url: str, pool: Pool
             )
         await recorder.settled(30)
     assert await pool.fetchval("select count(*) from recordings where verified_at is not null") == len(calls)
-
-
-def test_now_is_aware() -> None:
-    assert now().tzinfo is UTC
