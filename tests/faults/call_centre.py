@@ -21,16 +21,16 @@ from dialer.domain.errors import WaihuError
 from dialer.live.control import RemoteEngine
 from lab.api_client import ApiClient
 from lab.carrier import Behaviour, number_for
-from lab.chaos import invariants
-from lab.chaos.invariants import Away, Rows
+from lab.chaos.invariants import Away
 from lab.chaos.plan import Victim
 from lab.chaos.switchboard import Channels, Switchboard
-from lab.demo import compare, evidence
+from lab.demo import evidence
 from lab.demo.compare import AttemptFact
 from lab.floor import ADMIN, Floor
 from lab.process import ChildProcess
 from lab.staff import Seat, Staffed, furnish
 from lab.waiting import wait_until
+from tests.faults.books import broken_promises
 
 TIME_SCALE = 0.2
 ADOPTED_S = 5.0
@@ -413,39 +413,14 @@ class CallCentre:
 
         async def none() -> bool:
             nonlocal found
-            found = await self._look(attempts, excused=excused)
+            found = await broken_promises(
+                self.floor, await self.channels(), attempts, excused=excused, asterisk_away=self._asterisk_away
+            )
             return not found
 
         with contextlib.suppress(TimeoutError, Exception):
             await wait_until(none, timeout_s=45, what="promises kept")
         return found
-
-    async def _look(self, attempts: list[AttemptFact], *, excused: bool) -> set[str]:
-        connection = await self.floor.connect()
-        try:
-            rows = await _rows(connection)
-            recordings = await evidence.recordings(connection, self.floor.store_dir)
-            everything = await evidence.attempts(connection)
-        finally:
-            await connection.close()
-        ids, numbers = {attempt.id for attempt in attempts}, {attempt.number for attempt in attempts}
-        carrier = evidence.carrier_facts(self.floor.carrier.cdr())
-        books = compare.compare(
-            attempts,
-            [one for one in recordings if one.attempt_id in ids],
-            [call for call in carrier if call.number in numbers],
-        )
-        broken = invariants.doubled(rows) + invariants.dialled_twice(everything, carrier)
-        torn = invariants.unflushed(attempts, recordings, self._asterisk_away)
-        broken += invariants.of_mismatches(books, frozenset(ids) if excused else frozenset(), torn=torn)
-        stated = {one.attempt_id for one in recordings if one.state == "stored" or one.reason}
-        found = {f"{one.promise}: {one.what}: {one.detail}" for one in broken}
-        found |= {
-            f"5: answered, no recording and no reason: {one.id}"
-            for one in attempts
-            if one.answered_at and one.id not in stated
-        }
-        return found | invariants.inconsistencies(rows, await self.channels())
 
     async def fetch(self, statement: str, *arguments: object) -> list[asyncpg.Record]:
         connection = await self.floor.connect()
@@ -453,19 +428,3 @@ class CallCentre:
             return await connection.fetch(statement, *arguments)
         finally:
             await connection.close()
-
-
-async def _rows(connection: asyncpg.Connection[asyncpg.Record]) -> Rows:
-    async with connection.transaction(isolation="repeatable_read", readonly=True):
-        open_rows = await connection.fetch(invariants.ROWS_OPEN)
-        return Rows(
-            live=frozenset(row["attempt_id"] for row in await connection.fetch(invariants.ROWS_LIVE)),
-            open=frozenset(row["id"] for row in open_rows),
-            old_open=frozenset(row["id"] for row in open_rows if row["old"]),
-            in_flight_without_attempt=frozenset(row["id"] for row in await connection.fetch(invariants.ROWS_LEADS)),
-            agents={
-                row["agent_id"]: (row["state"], row["attempt_id"])
-                for row in await connection.fetch(invariants.ROWS_AGENTS)
-            },
-            doubled_numbers=await connection.fetchval(invariants.ROWS_DOUBLED),
-        )
