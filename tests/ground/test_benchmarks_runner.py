@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,12 @@ def test_a_miss_a_failure_and_silence_end_with_one(
     monkeypatch.chdir(tmp_path)
     assert runner.main([]) == code
     assert "bench_it" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("path", sorted(Path(runner.__file__).parent.glob("bench_*.py")), ids=lambda path: path.stem)
+def test_every_benchmark_has_what_the_runner_calls(path: Path) -> None:
+    functions = {node.name for node in ast.parse(path.read_text("utf-8")).body if isinstance(node, ast.FunctionDef)}
+    assert "main" in functions
 
 
 def test_a_name_that_fits_no_benchmark_is_said(capsys: pytest.CaptureFixture[str]) -> None:
