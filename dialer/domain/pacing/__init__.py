@@ -2,7 +2,28 @@
 
 from __future__ import annotations
 
-from dialer.domain.pacing.policy import Decision, FlightState, Limit, Mode, Policy, Snapshot
+from dialer.domain.pacing.policy import (
+    Decision,
+    FlightState,
+    Learning,
+    Limit,
+    Mode,
+    Observation,
+    Policy,
+    Seen,
+    Snapshot,
+)
 from dialer.domain.pacing.registry import policy_for
 
-__all__ = ["Decision", "FlightState", "Limit", "Mode", "Policy", "Snapshot", "policy_for"]
+__all__ = [
+    "Decision",
+    "FlightState",
+    "Learning",
+    "Limit",
+    "Mode",
+    "Observation",
+    "Policy",
+    "Seen",
+    "Snapshot",
+    "policy_for",
+]

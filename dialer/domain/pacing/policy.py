@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 from uuid import UUID
 
 from dialer.domain.states import AgentState
@@ -48,6 +48,7 @@ class FlightState(StrEnum):
     """Calls that do not have an agent yet."""
 
     PLACED = "placed"  # committed, sent or ringing
+    DETECTING = "detecting"  # answered, and it is not known yet whether by a person; its age counts from the answer
     WAITING = "waiting"  # answered, waits for an agent
 
 
@@ -66,6 +67,9 @@ class Snapshot:
     agent_wait_s: float
     answered: int = 0  # counted for the abandonment budget of the period
     abandoned: int = 0
+    budget: int | None = None  # what trunk, rate, caller numbers and list allow now; None: the caller keeps to it
+    budget_limit: Limit = Limit.TRUNK_CHANNELS  # which of them is the smallest
+    cancel_after_s: float | None = None  # the rules allow to give up a call that rang so long; None: never
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,4 +86,33 @@ class Policy(Protocol):
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """How many calls to place at this moment."""
+        ...
+
+
+class Seen(StrEnum):
+    """What a policy can learn from."""
+
+    ANSWERED = "answered"  # age: since placed
+    FAILED = "failed"  # ended without an answer; age: since placed
+    CANCELED = "canceled"  # we gave up ourselves; age: since placed
+    HUMAN = "human"  # detection heard a person; age: since the answer
+    MACHINE = "machine"  # detection heard a machine, or nothing; age: since the answer
+    TALK_ENDED = "talk_ended"  # age: since the bridge
+    WRAP_UP_ENDED = "wrap_up_ended"  # age: since the hang-up
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """Something ended, or was decided, at this age in seconds."""
+
+    seen: Seen
+    age_s: float
+
+
+@runtime_checkable
+class Learning(Policy, Protocol):
+    """A policy that gets better by being told what happened."""
+
+    def observe(self, observation: Observation) -> None:
+        """One call or agent moved."""
         ...

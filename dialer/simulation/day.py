@@ -1,0 +1,48 @@
+"""What a simulated day came to."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass, field
+
+_WINDOW_S = 900
+
+
+@dataclass(slots=True)
+class Day:
+    """Counts and times of one day."""
+
+    hours: float
+    placed: int = 0
+    answered: int = 0  # by people
+    abandoned: int = 0
+    machines: int = 0
+    canceled: int = 0
+    talk_s: float = 0.0
+    wrap_up_s: float = 0.0
+    logged_in_s: float = 0.0
+    windows: dict[int, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
+
+    def answer(self, at_s: float, *, abandoned: bool) -> None:
+        """Somebody answered and was given to an agent, or not."""
+        window = self.windows[int(at_s // _WINDOW_S)]
+        self.answered += 1
+        window[0] += 1
+        if abandoned:
+            self.abandoned += 1
+            window[1] += 1
+
+    @property
+    def utilisation(self) -> float:
+        """Talk and wrap-up, of the time logged in."""
+        return (self.talk_s + self.wrap_up_s) / self.logged_in_s
+
+    @property
+    def abandoned_share(self) -> float:
+        """Of the answered."""
+        return self.abandoned / max(1, self.answered)
+
+    def worst_window(self, after_s: float = 1800) -> float:
+        """The highest share of abandoned calls in a quarter of an hour."""
+        shares = [lost / count for n, (count, lost) in self.windows.items() if n * _WINDOW_S >= after_s and count]
+        return max(shares, default=0.0)
