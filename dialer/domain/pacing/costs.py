@@ -1,0 +1,67 @@
+"""What one call more would cost: the chance that its answer finds nobody free, as the floor stands."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from dialer.domain.pacing.forecast import CALL_ROWS, POINTS, Forecast
+from dialer.domain.pacing.lifetable import Array
+from dialer.domain.pacing.tail import at_least, at_least_exactly, waves
+
+_SMALL_VARIANCE = 2.5
+_FAR_TOO_MANY = 4_000
+
+Rows = NDArray[np.intp]
+
+
+class Costs:
+    """For one moment. `rows`: the calls under way, then the busy agents, as rows of the forecast; `free`: agents for whom no call waits."""
+
+    def __init__(self, forecast: Forecast, rows: Rows, free: float) -> None:
+        self._forecast, self._rows, self._free = forecast, rows, free
+        self._floor = forecast.cumulants[rows].sum(axis=0).reshape(3, POINTS)
+        self._calls = int(np.count_nonzero(rows < CALL_ROWS))
+        self._answers = forecast.chances[rows[: self._calls]].sum(axis=0)
+
+    def most(self, theta: float) -> int:
+        """How many new calls can be placed before one costs more than theta."""
+        done, block = 0, 4
+        while done < _FAR_TOO_MANY:
+            dear = self._of_new(done, block) > theta
+            if dear.any():
+                return done + int(dear.argmax())
+            done, block = done + block, block * 2
+        return done
+
+    def of_one_under_way(self, row: int) -> float:
+        """What an answer of a call that rings already costs, by the row of that call."""
+        by = self._forecast.chances[row]
+        others = self._floor - self._forecast.cumulants[row].reshape(3, POINTS)
+        return float(at_least(self._free, *others) @ np.diff(by, prepend=0)) / max(float(by[-1]), 1e-9)
+
+    def _of_new(self, first: int, count: int) -> Array:
+        """The cost of a new call when `first`, first + 1, ... others are placed with it."""
+        forecast = self._forecast
+        others = np.arange(first, first + count)[:, None]
+        mean, variance, third = (self._floor[n] + others * forecast.new[n] for n in range(3))
+        # Which way is taken depends on the sum alone, so that the order of two sums is not lost.
+        small = int(np.count_nonzero(variance @ forecast.shares < _SMALL_VARIANCE))
+        chances = np.empty_like(mean)
+        if small:
+            chances[:small] = self._exactly(mean[:small], first)
+        if small < count:
+            doubt = forecast.doubt * (self._answers + others[small:] * forecast.new_chances)
+            chances[small:] = at_least(self._free, mean[small:], variance[small:] + doubt * doubt, third[small:])
+        found: Array = chances @ forecast.shares
+        return found
+
+    def _exactly(self, mean: Array, first: int) -> Array:
+        forecast = self._forecast
+        chances = forecast.chances[self._rows]
+        wave = waves(chances[: self._calls]).prod(axis=0) * waves(-chances[self._calls :]).prod(axis=0).conj()
+        new = waves(forecast.new_chances)
+        several = [wave * new**first] if first else [wave]
+        for _ in range(len(mean) - 1):
+            several.append(several[-1] * new)
+        return at_least_exactly(self._free, mean, np.array(several))

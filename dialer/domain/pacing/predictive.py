@@ -1,0 +1,115 @@
+"""Predictive dialling: as many calls as the abandonment budget allows, from the survival of calls and conversations.
+
+A call more is worth placing while the chance that its answer would find nobody free stays below theta. docs/pacing.md explains it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+
+from dialer.domain.pacing.beliefs import RING_BINS, Knowledge, Learned, Running
+from dialer.domain.pacing.costs import Costs, Rows
+from dialer.domain.pacing.fixed import FixedRatio
+from dialer.domain.pacing.forecast import Forecast, rows_of
+from dialer.domain.pacing.lifetable import Array
+from dialer.domain.pacing.policy import Decision, FlightState, Limit, Observation, Snapshot
+from dialer.domain.pacing.steering import Steering
+from dialer.domain.states import AgentState
+
+_ONE_TO_ONE = FixedRatio(calls_per_ready_agent=1.0)
+
+
+class Predictive:
+    """Decides for one project, and learns from what it is told."""
+
+    def __init__(self, knowledge: Knowledge | None = None) -> None:
+        self._knowledge = knowledge if knowledge is not None else Learned()
+        self.steering = Steering()
+        self._forecast: Forecast | None = None
+        self._at_s: float | None = None
+
+    def observe(self, observation: Observation) -> None:
+        """One call or agent moved."""
+        self._knowledge.observe(observation)
+
+    def decide(self, snapshot: Snapshot) -> Decision:
+        """The largest number of calls whose last one still costs no more than theta."""
+        ringing, detecting, waiting = _flying(snapshot)
+        talking, wrapping_up = _busy(snapshot)
+        running = Running(ringing, talking, wrapping_up)
+        seconds = 0.0 if self._at_s is None else min(3.0, max(0.0, snapshot.at_s - self._at_s))
+        self._at_s = snapshot.at_s
+        self._knowledge.pass_time(ringing, seconds)
+        self.steering.see(
+            snapshot.abandonment_cap, len(snapshot.agents), snapshot.answered, snapshot.abandoned, seconds
+        )
+        careful = _ONE_TO_ONE.decide(snapshot)
+        if not snapshot.agents or not self._knowledge.enough(len(snapshot.agents)):
+            return _within(careful, snapshot)
+        theta = self.steering.theta
+        if theta <= 0:
+            return _within(Decision(place=careful.place, limited_by=Limit.ABANDONMENT), snapshot)
+        if self._forecast is None or self._knowledge.stale(snapshot.at_s):
+            self._forecast = Forecast(self._knowledge.beliefs(snapshot.at_s, running), snapshot.agent_wait_s)
+        rows = rows_of(running, detecting)
+        free = snapshot.ready - waiting
+        place = Costs(self._forecast, rows, free).most(theta)
+        cancel: tuple[UUID, ...] = ()
+        if place == 0 and free <= 0 and snapshot.cancel_after_s is not None:
+            cancel = _too_many(self._forecast, snapshot, rows, free, theta)
+        return _within(Decision(place=max(place, careful.place), limited_by=Limit.AGENTS, cancel=cancel), snapshot)
+
+    def to_state(self) -> dict[str, Any]:
+        """All that must survive a restart, as plain data."""
+        return {"knowledge": self._knowledge.to_state(), "steering": self.steering.to_state()}
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], trust: float = 1.0) -> Predictive:
+        """Goes on where `to_state` left off.
+
+        `trust` below 1 makes it a prior: what was learned on another day or list counts like so many times fewer calls, and the
+        steering begins anew.
+        """
+        policy = cls()
+        policy._knowledge.restore(state["knowledge"], trust)
+        if trust == 1.0:
+            policy.steering.restore(state["steering"])
+        return policy
+
+
+def _flying(snapshot: Snapshot) -> tuple[Array, Array, int]:
+    ringing = [age for _, state, age in snapshot.in_flight if state is FlightState.PLACED]
+    if len(ringing) == len(snapshot.in_flight):
+        return np.array(ringing, dtype=np.float64), np.empty(0), 0
+    detecting = [age for _, state, age in snapshot.in_flight if state is FlightState.DETECTING]
+    return np.array(ringing), np.array(detecting), len(snapshot.in_flight) - len(ringing) - len(detecting)
+
+
+def _busy(snapshot: Snapshot) -> tuple[Array, Array]:
+    talking = [age for state, age in snapshot.agents if state is AgentState.TALKING]
+    talking += [0.0 for state, _ in snapshot.agents if state is AgentState.RESERVED]
+    wrapping_up = [age for state, age in snapshot.agents if state is AgentState.WRAP_UP]
+    return np.array(talking, dtype=np.float64), np.array(wrapping_up, dtype=np.float64)
+
+
+def _too_many(forecast: Forecast, snapshot: Snapshot, rows: Rows, free: float, theta: float) -> tuple[UUID, ...]:
+    """The oldest calls that rang long enough, until an answer would cost no more than theta again."""
+    least = snapshot.cancel_after_s or 0.0
+    ringing = [(age, attempt) for attempt, state, age in snapshot.in_flight if state is FlightState.PLACED]
+    canceled = []
+    for age, attempt in sorted(ringing, reverse=True):
+        row = min(int(age), RING_BINS - 1)
+        if age < least or Costs(forecast, rows, free).of_one_under_way(row) <= theta:
+            break
+        canceled.append(attempt)
+        rows = np.delete(rows, int(np.argmax(rows == row)))
+    return tuple(canceled)
+
+
+def _within(decision: Decision, snapshot: Snapshot) -> Decision:
+    if snapshot.budget is None or decision.place <= snapshot.budget:
+        return decision
+    return Decision(place=max(0, snapshot.budget), limited_by=snapshot.budget_limit, cancel=decision.cancel)
