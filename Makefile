@@ -29,7 +29,7 @@ image: venv ## build the Asterisk image with Docker or podman
 	@$(BIN)/python -m lab.image
 
 .PHONY: demo
-demo: setup ## real calls on a fake carrier, with a live view; ONCE=1 dials its list to the end, MODE=progressive|ratio
+demo: setup ## real calls on a fake carrier, with a live view; ONCE=1 dials its list to the end, MODE=progressive|ratio|predictive
 	@$(BIN)/python -m lab.demo $(if $(ONCE),--once) $(if $(MODE),--mode $(MODE)) $(DEMO_ARGS)
 
 .PHONY: check

@@ -25,7 +25,9 @@ _WITH_WORK = {AgentState.RESERVED, AgentState.TALKING, AgentState.WRAP_UP}
 
 
 class Agents:
-    """Applies events to agents. `on_ready` is told when an agent can take a call, `on_seat_needed` when one must be called."""
+    """Applies events to agents. `on_ready` is told when an agent can take a call, `on_seat_needed` when one must be called,
+    `on_left` when one leaves a state, with the state and the seconds spent in it.
+    """
 
     def __init__(
         self, node: str, floor: Floor, journal: Journal, publishing: Publishing, metrics: Metrics, clock: Clock
@@ -39,6 +41,7 @@ class Agents:
         self.on_ready: list[Callable[[Agent], None]] = []
         self.on_seat_needed: list[Callable[[Agent], None]] = []
         self.on_logged_out: list[Callable[[Agent], None]] = []
+        self.on_left: list[Callable[[Agent, AgentState, float], None]] = []
 
     def apply(self, agent: Agent, event: AgentEvent) -> bool:
         """What the table says; True when the agent moved."""
@@ -53,7 +56,10 @@ class Agents:
             return False
         self.stop_timer(agent)
         self._metrics.agents.labels(state=agent.state.value).dec()
+        former, spent_s = agent.state, self._clock.monotonic() - agent.since_s
         agent.state, agent.since, agent.since_s = step.state, self._clock.now(), self._clock.monotonic()
+        for tell_left in self.on_left:
+            tell_left(agent, former, spent_s)
         self._metrics.agents.labels(state=agent.state.value).inc()
         if agent.state not in _WITH_WORK and agent.state is not AgentState.PREVIEW:
             agent.attempt_id = agent.project_id = agent.lead_id = None

@@ -23,7 +23,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Calls:
-    """Applies events to calls. `on_bridged` and `on_ended` are told after the state has changed."""
+    """Applies events to calls. `on_answered`, `on_bridged` and `on_ended` are told after the state has changed."""
 
     def __init__(self, floor: Floor, journal: Journal, publishing: Publishing, metrics: Metrics, clock: Clock) -> None:
         self._floor = floor
@@ -31,6 +31,7 @@ class Calls:
         self._publishing = publishing
         self._metrics = metrics
         self._clock = clock
+        self.on_answered: list[Callable[[Call], None]] = []
         self.on_bridged: list[Callable[[Call], None]] = []
         self.on_ended: list[Callable[[Call], None]] = []
 
@@ -88,6 +89,8 @@ class Calls:
         if call.answered_at is None:
             call.answered_at = at
             call.answered_s = self._clock.monotonic()
+            for tell in self.on_answered:
+                tell(call)
 
     def _end(self, call: Call, event: CallEvent, at: datetime) -> None:
         call.outcome = (

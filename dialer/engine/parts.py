@@ -31,6 +31,7 @@ from dialer.engine.happenings import Happenings
 from dialer.engine.journal import Journal
 from dialer.engine.metrics import Metrics
 from dialer.engine.placing import Placing
+from dialer.engine.policies import Policies
 from dialer.engine.projects import Projects
 from dialer.engine.provision import Provision
 from dialer.engine.publishing import Publishing
@@ -54,6 +55,7 @@ class Parts:
     floor: Floor
     feed: Feed
     projects: Projects
+    policies: Policies
     publishing: Publishing
     journal: Journal
     calls: Calls
@@ -110,6 +112,7 @@ def assemble(
     seats = Seats(config, floor, agents, ami, tasks, clock, lease_held, nonce=lambda: secrets.token_hex(4))
     wrapping = Wrapping(floor, calls, agents, projects)
     answering = Answering(floor, calls, agents, seats, wrapping, projects, metrics, clock)
+    policies = Policies(clock)
     counts = Counts(pool, projects, feed, clock)
     budgets = Budgets(floor)
     sending = Sending(config, calls, budgets, ami, clock, lease_held)
@@ -119,6 +122,7 @@ def assemble(
         pool,
         floor,
         projects,
+        policies,
         Snapshots(floor, projects, counts, clock),
         calls,
         sending,
@@ -158,6 +162,9 @@ def assemble(
     )
     agents.on_ready.append(lambda _agent: placing.wake())
     calls.on_ended.append(counts.ended)
+    calls.on_answered.append(policies.answered)
+    calls.on_ended.append(policies.ended)
+    agents.on_left.append(policies.left)
     calls.on_ended.append(lambda _call: placing.wake())
     calls.on_ended.append(lambda call: budgets.health.ended(call.trunk_id, call.outcome, clock.monotonic()))
     calls.on_bridged.append(lambda call: budgets.health.works(call.trunk_id))
@@ -172,6 +179,7 @@ def assemble(
         floor=floor,
         feed=feed,
         projects=projects,
+        policies=policies,
         publishing=publishing,
         journal=journal,
         calls=calls,

@@ -29,6 +29,7 @@ from dialer.engine.clock import Clock
 from dialer.engine.config import EngineConfig
 from dialer.engine.counts import Counts
 from dialer.engine.floor import Call, Floor
+from dialer.engine.policies import Policies
 from dialer.engine.projects import Projects
 from dialer.engine.publishing import Publishing
 from dialer.engine.sending import Sending
@@ -71,6 +72,7 @@ class Placing:
         pool: asyncpg.Pool,
         floor: Floor,
         projects: Projects,
+        policies: Policies,
         snapshots: Snapshots,
         calls: Calls,
         sending: Sending,
@@ -87,6 +89,7 @@ class Placing:
         self._pool = pool
         self._floor = floor
         self._projects = projects
+        self._policies = policies
         self._snapshots = snapshots
         self._calls = calls
         self._sending = sending
@@ -142,7 +145,7 @@ class Placing:
 
     async def _project(self, project: Project) -> float:
         snapshot = self._snapshots.of(project)
-        decision = self._projects.policy(project).decide(snapshot)
+        decision = self._policies.of(project.id, snapshot.mode).decide(snapshot)
         for attempt_id in decision.cancel:
             if (call := self._floor.calls.get(attempt_id)) is not None:
                 for tell in self.on_cancel:

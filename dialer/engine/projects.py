@@ -11,7 +11,6 @@ from campaigns import projects as projects_db
 from campaigns.projects import Project
 from campaigns.states import ProjectState
 from dialer.domain.errors import NotFound
-from dialer.domain.pacing import Mode, Policy, policy_for
 
 
 class Projects:
@@ -21,7 +20,6 @@ class Projects:
         self._pool = pool
         self._node = node
         self._projects: dict[UUID, Project] = {}
-        self._policies: dict[UUID, tuple[Mode, Policy]] = {}
 
     def __iter__(self) -> Iterator[Project]:
         return iter(self._projects.values())
@@ -40,14 +38,6 @@ class Projects:
         return (
             project.state is ProjectState.RUNNING and trunk is not None and trunk.node == self._node and trunk.enabled
         )
-
-    def policy(self, project: Project) -> Policy:
-        """The pacing policy of the project; a new one when its mode has changed."""
-        mode = Mode(project.mode.value)
-        known = self._policies.get(project.id)
-        if known is None or known[0] is not mode:
-            known = self._policies[project.id] = (mode, policy_for(mode))
-        return known[1]
 
     def agent_wait_s(self, project_id: UUID) -> float:
         """How long an answered customer may wait for an agent."""
@@ -70,7 +60,6 @@ class Projects:
             found = await projects_db.list_projects(conn)
         kept = {project.id: project for project in found if project.state is not ProjectState.ARCHIVED}
         self._projects = kept
-        self._policies = {key: value for key, value in self._policies.items() if key in kept}
 
     async def reload(self, project_id: UUID) -> Project:
         """Read one again. Errors: NotFound `project_unknown`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from random import Random
 from typing import Any, Protocol
 from uuid import UUID, uuid4
@@ -12,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from agi.routes import Routes
 from agi.server import AgiServer, AgiServerConfig
+from dialer.db.pool import LOST
 from dialer.domain.commands import Command, Done
 from dialer.domain.errors import Unavailable
 from dialer.domain.pacing import Limit
@@ -189,6 +191,7 @@ class Engine:
         keep("placing", parts.placing.run)
         keep("projects", self._upkeep.refresh)
         keep("counts", self._upkeep.complete_counts)
+        keep("learned", self._upkeep.keep_learned)
         keep("callbacks", self._upkeep.keep_callbacks)
         keep("reconcile", self._rounds.run)
         keep("status", self._upkeep.show_status)
@@ -202,6 +205,9 @@ class Engine:
             await self._control.stop()
         await self._agi.stop()
         await self.parts.journal.flushed(5.0)
+        if self._lease.held:
+            with suppress(*LOST):
+                await self._upkeep.save_learned()
         await self.parts.tasks.close()
         for agent in self.parts.floor.agents.values():
             self.parts.agents.stop_timer(agent)

@@ -11,7 +11,7 @@ from dialer.domain.pacing.sharing import ready_for_project
 from dialer.domain.states import AgentState, CallState
 from dialer.engine.clock import Clock
 from dialer.engine.counts import Counts
-from dialer.engine.floor import Floor
+from dialer.engine.floor import Agent, Floor
 from dialer.engine.projects import Projects
 
 _UNBRIDGED = {
@@ -38,7 +38,7 @@ class Snapshots:
         agents, ready = [], []
         for agent in self._floor.agents.values():
             if project.id in agent.project_ids:
-                agents.append((agent.state, at_s - agent.since_s))
+                agents.append((_for_project(agent, project.id), at_s - agent.since_s))
             if agent.state is AgentState.READY and agent.seated:
                 ready.append(agent.project_ids)
         in_flight: list[tuple[UUID, FlightState, float]] = []
@@ -67,8 +67,15 @@ class Snapshots:
             agent_wait_s=project.agent_wait_ms / 1000,
             answered=answered,
             abandoned=abandoned,
+            counted=counted is not None,
         )
 
     def _calls_for_agent(self, project_id: UUID) -> float:
         project = self._projects.find(project_id)
         return float(project.ratio) if project is not None and project.mode is DialMode.RATIO else 1.0
+
+
+def _for_project(agent: Agent, project_id: UUID) -> AgentState:
+    """Whoever goes on a break or home after the present work, or works for another project, will not be free for this one: as on a break."""
+    stays = agent.wanted == "ready" and agent.project_id in (None, project_id)
+    return agent.state if stays else AgentState.BREAK

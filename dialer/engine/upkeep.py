@@ -8,6 +8,7 @@ import asyncpg
 
 from dialer.db import agents as agents_db
 from dialer.db import attempts as attempts_db
+from dialer.db import pacing_states
 from dialer.db.pool import LOST
 from dialer.engine.clock import Clock
 from dialer.engine.config import EngineConfig
@@ -16,6 +17,7 @@ from dialer.engine.parts import Parts
 from dialer.engine.rounds import Rounds
 
 _PARTITIONS_EVERY_S = 6 * 3600.0
+_LEARNED_EVERY_S = 15.0
 
 
 class Upkeep:
@@ -36,6 +38,23 @@ class Upkeep:
         await self._make_partitions()
         await self._parts.projects.refresh()
         await self._parts.counts.complete()
+        async with self._pool.acquire(timeout=5) as conn:
+            self._parts.policies.remember(await pacing_states.load(conn))
+
+    async def keep_learned(self) -> None:
+        """What the pacing policies have learned is kept, so that the next engine begins where this one ends."""
+        while True:
+            await asyncio.sleep(_LEARNED_EVERY_S)
+            try:
+                await self.save_learned()
+            except LOST:
+                continue
+
+    async def save_learned(self) -> None:
+        """Now. Errors: those of a lost PostgreSQL."""
+        if states := self._parts.policies.states():
+            async with self._pool.acquire(timeout=5) as conn:
+                await pacing_states.save(conn, states, self._clock.now())
 
     async def refresh(self) -> None:
         """Read projects and assignments again."""
@@ -43,6 +62,7 @@ class Upkeep:
             await asyncio.sleep(self._config.projects_every_s)
             try:
                 await self._parts.projects.refresh()
+                self._parts.policies.keep_only({project.id for project in self._parts.projects})
                 await self.refresh_agents()
             except LOST:
                 continue

@@ -100,7 +100,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--once", action="store_true", help="dial the list to its end, compare the books, write .run/demo.json"
     )
-    parser.add_argument("--mode", choices=("progressive", "ratio"), default="progressive")
+    parser.add_argument("--mode", choices=("progressive", "ratio", "predictive"), default="progressive")
     parser.add_argument("--ratio", default="1.5", help="calls for each ready agent, in mode ratio")
     parser.add_argument("--agents", type=int, default=10)
     parser.add_argument(

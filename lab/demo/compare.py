@@ -40,6 +40,8 @@ START_TOLERANCE = timedelta(seconds=5)
 ANSWER_TOLERANCE = timedelta(seconds=1.5)
 SHORTER_MS = 1_500  # a recording may lack so much of the conversation (start of the legs, a broken end)
 LONGER_MS = 1_500
+# Asterisk waits half a second for a first packet before it goes on after an answer: who hangs up at once may never have sent one.
+BLINK_MS = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -237,7 +239,18 @@ def _against_recordings(
     return found
 
 
+def nothing_to_record(attempt: AttemptFact, recording: RecordingFact) -> bool:
+    """The caller answered and was gone before a packet of sound came: the stated reason stands for the recording."""
+    if (recording.state, recording.reason) != ("missing", "legs_empty") or not (
+        attempt.answered_at and attempt.ended_at
+    ):
+        return False
+    return (attempt.ended_at - attempt.answered_at) / timedelta(milliseconds=1) <= BLINK_MS
+
+
 def _of_recording(attempt: AttemptFact, recording: RecordingFact, *, may_be_shorter: bool) -> list[Mismatch]:
+    if nothing_to_record(attempt, recording):
+        return []
     if recording.state != "stored":
         return [_mismatch("the recording is not stored", attempt, f"{recording.state}: {recording.reason}")]
     file = recording.file

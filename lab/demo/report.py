@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,17 @@ from rich.table import Table
 
 from dialer.domain.outcomes import Outcome
 from lab.carrier.behaviour import Behaviour
-from lab.demo.compare import ANSWERED, AttemptFact, CarrierFact, Mismatch, RecordingFact, outcomes, percentile
+from lab.demo.compare import (
+    ANSWERED,
+    AttemptFact,
+    CarrierFact,
+    Mismatch,
+    RecordingFact,
+    nothing_to_record,
+    outcomes,
+    percentile,
+)
+from lab.demo.pace import Paced
 
 _SHOWN = 15
 
@@ -31,12 +42,16 @@ class Facts:
     agents: int
     seconds: float
     dispositions: dict[str, int]
+    paced: Paced
+    cap: Decimal
+    forecast: dict[str, Any] | None
     settings: dict[str, Any]
 
 
 def figures(facts: Facts) -> dict[str, Any]:
     """The contents of demo.json."""
     answered = [attempt for attempt in facts.attempts if attempt.answered_at is not None]
+    recordings = {recording.attempt_id: recording for recording in facts.recordings}
     abandoned = [attempt for attempt in facts.attempts if attempt.abandoned]
     p50, p99 = percentile(facts.answer_to_bridge_ms, 0.5), percentile(facts.answer_to_bridge_ms, 0.99)
     return {
@@ -44,6 +59,9 @@ def figures(facts: Facts) -> dict[str, Any]:
         "answered": len(answered),
         "bridged": sum(attempt.bridged_at is not None for attempt in facts.attempts),
         "abandoned": len(abandoned),
+        "gone_before_a_sound": sum(
+            attempt.id in recordings and nothing_to_record(attempt, recordings[attempt.id]) for attempt in answered
+        ),
         "recordings": sum(recording.state == "stored" for recording in facts.recordings),
         "agents": facts.agents,
         "agents_with_calls": len({attempt.agent_id for attempt in facts.attempts if attempt.agent_id}),
@@ -55,6 +73,13 @@ def figures(facts: Facts) -> dict[str, Any]:
         "mismatches": [asdict(mismatch) for mismatch in facts.mismatches],
         "answer_to_bridge_ms": {"p50": _rounded(p50), "p99": _rounded(p99)},
         "abandonment": round(len(abandoned) / len(answered), 4) if answered else None,
+        "abandonment_budget": {
+            "cap": str(facts.cap),
+            "allowed": int(facts.cap * len(answered)),
+            "left": int(facts.cap * len(answered)) - len(abandoned),
+        },
+        "utilisation": None if facts.paced.utilisation is None else round(facts.paced.utilisation, 4),
+        "forecast": facts.forecast,
         "seconds": round(facts.seconds, 1),
         "settings": facts.settings,
     }
@@ -68,7 +93,7 @@ def contradictions_of_sums(result: dict[str, Any]) -> list[Mismatch]:
         "connected is bridged": (words.get(Outcome.CONNECTED, 0), result["bridged"]),
         "abandoned outcomes are abandoned": (words.get(Outcome.ABANDONED, 0), result["abandoned"]),
         "answered outcomes are answered": (sum(words.get(one, 0) for one in ANSWERED), result["answered"]),
-        "answered calls are recorded": (result["answered"], result["recordings"]),
+        "answered calls are recorded": (result["answered"], result["recordings"] + result["gone_before_a_sound"]),
         "the carrier answered as often as we were answered": (result["carrier_answered"], result["answered"]),
         "attempts on the wire are carrier calls": (
             result["attempts"] - words.get(Outcome.NOT_SENT, 0),
@@ -108,6 +133,7 @@ def print_summary(console: Console, result: dict[str, Any], path: Path) -> None:
     wait = result["answer_to_bridge_ms"]
     table.add_row("answer to bridge, ms", f"p50 {wait['p50']}  p99 {wait['p99']}")
     table.add_row("seconds", str(result["seconds"]))
+    _add_pace(table, result)
     for title in ("outcomes", "behaviours", "dispositions"):
         table.add_section()
         for name, count in result[title].items():
@@ -125,6 +151,20 @@ def print_summary(console: Console, result: dict[str, Any], path: Path) -> None:
         if len(mismatches) > _SHOWN:
             console.print(f"  and {len(mismatches) - _SHOWN} more", highlight=False)
     console.print(f"written: {path}", highlight=False)
+
+
+def _add_pace(table: Table, result: dict[str, Any]) -> None:
+    """Utilisation and abandonment, each beside what the simulator says of such a floor."""
+    table.add_section()
+    foreseen = result["forecast"] or {}
+    for name, value in (("utilisation", result["utilisation"]), ("abandonment", result["abandonment"])):
+        beside = foreseen.get(name)
+        said = f"  forecast {beside['mean']:.1%} ± {beside['deviation']:.1%}" if beside else ""
+        table.add_row(name, "-" if value is None else f"{value:.1%}{said}")
+    budget = result["abandonment_budget"]
+    table.add_row(
+        "abandonment budget", f"{budget['left']} left of {budget['allowed']} (cap {float(budget['cap']):.0%})"
+    )
 
 
 def _rounded(value: float | None) -> float | None:

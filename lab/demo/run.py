@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from random import Random
 from typing import Any, Self
@@ -18,7 +19,7 @@ from rich.live import Live
 
 from lab.api_client import RETRYABLE, ApiClient, ApiRefused
 from lab.carrier.behaviour import Behaviour
-from lab.demo import compare, evidence, report
+from lab.demo import compare, evidence, pace, report
 from lab.demo.view import Picture, draw
 from lab.floor import ADMIN, Floor
 from lab.population import CITY, population
@@ -36,6 +37,7 @@ MIXED = {
 _ROWS_EVERY_S = 1.0
 _SETTLE_S = 90.0
 _LIST_DEADLINE_S = 900.0
+_AGENT_WAIT_S = 2.0
 
 _REMAINING = """
 select count(*) from leads where state in ('new', 'in_flight') or (state = 'retry' and next_at < now() + interval '10 minutes')
@@ -64,6 +66,11 @@ class Options:
     talk_s: float
     wrap_s: float
     json_path: Path
+
+    @property
+    def abandonment_cap(self) -> Decimal:
+        """A fixed ratio goes over any lawful cap on so small a floor: the demo of it shows what it does."""
+        return Decimal("0.10" if self.mode == "ratio" else "0.03")
 
     @property
     def ring_timeout_s(self) -> int:
@@ -118,7 +125,8 @@ class Demo:
             "ratio": options.ratio,
             "ring_timeout_s": options.ring_timeout_s,
             "wrap_up_limit_s": 60,
-            "abandonment_cap": "0.10" if options.mode == "ratio" else "0.03",
+            "abandonment_cap": str(options.abandonment_cap),
+            "agent_wait_ms": round(_AGENT_WAIT_S * 1000),
         }
         staffed = await furnish(admin, agents=options.agents, project=project)
         people = population(options.seed, options.people, MIXED)
@@ -174,14 +182,25 @@ class Demo:
                 recordings = await evidence.recordings(connection, self.floor.store_dir)
                 waits_ms = await evidence.answer_to_bridge_ms(connection)
                 leaks = await _leaks(connection)
+                paced = await pace.measured(connection)
+        options = self.options
+        with self.console.status("asking the simulator what it would have said"):
+            foreseen = await asyncio.to_thread(
+                pace.forecast,
+                paced,
+                mode=options.mode,
+                ratio=float(options.ratio),
+                cap=float(options.abandonment_cap),
+                agent_wait_s=_AGENT_WAIT_S,
+            )
         carrier = evidence.carrier_facts(self.floor.carrier.cdr())
         dispositions: Counter[str] = Counter()
         for robot in staffed.robots:
             dispositions.update(robot.notes.dispositions)
-        options = self.options
         facts = report.Facts(
             attempts=attempts, recordings=recordings, carrier=carrier, answer_to_bridge_ms=waits_ms, mismatches=[*compare.compare(attempts, recordings, carrier), *leaks],
             agents=len(staffed.seats), seconds=seconds, dispositions=dict(dispositions),
+            paced=paced, cap=options.abandonment_cap, forecast=foreseen,
             settings={"mode": options.mode, "ratio": options.ratio, "seed": options.seed, "people": options.people, "time_scale": options.time_scale},
         )  # fmt: skip
         result = report.figures(facts)

@@ -111,7 +111,7 @@ async def measure(lab: Lab) -> list[Figure]:
     )
     engine = Engine(a_config(node), pool)
     policy = AsManyAsTheTrunkTakes()
-    engine.parts.projects.policy = lambda _project: policy  # type: ignore[method-assign,assignment]
+    engine.parts.policies.of = lambda _project_id, _mode: policy  # type: ignore[assignment,method-assign]
     before_engine, before_asterisk, began = time.process_time(), cpu_s(node.pid), time.monotonic()
     await engine.start()
 

@@ -134,6 +134,15 @@ def test_row_that_contradicts_itself_is_found(change: dict[str, object], what: s
     assert what in kinds([replace(attempt, **change)], [recording], [call])  # type: ignore[arg-type]
 
 
+def test_who_is_gone_before_a_sound_needs_no_file_but_a_reason() -> None:
+    attempt, recording, call = a_conversation()
+    blink = replace(attempt, ended_at=at(2.1))
+    nothing = replace(recording, state="missing", reason="legs_empty", file=None, duration_ms=None)
+    assert kinds([blink], [nothing], [replace(call, ended=at(2.1))]) == set()
+    assert kinds([blink], [replace(nothing, reason="legs_never_came")], [call]) == {"the recording is not stored"}
+    assert kinds([attempt], [nothing], [call]) == {"the recording is not stored"}
+
+
 def test_a_mute_line_on_hold_may_shorten_its_recording_and_never_lengthen_it() -> None:
     attempt, recording, call = a_conversation()
     mute = replace(call, behaviour=Behaviour.ONE_WAY_AUDIO)

@@ -13,6 +13,7 @@ from dialer.domain.pacing.policy import (
     Seen,
     Snapshot,
 )
+from dialer.domain.pacing.predictive import Predictive
 from dialer.domain.pacing.registry import policy_for
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Mode",
     "Observation",
     "Policy",
+    "Predictive",
     "Seen",
     "Snapshot",
     "policy_for",

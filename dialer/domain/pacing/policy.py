@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 from uuid import UUID
 
 from dialer.domain.states import AgentState
@@ -67,6 +67,7 @@ class Snapshot:
     agent_wait_s: float
     answered: int = 0  # counted for the abandonment budget of the period
     abandoned: int = 0
+    counted: bool = True  # False: the two are not known (yet), so the budget counts as used up
     budget: int | None = None  # what trunk, rate, caller numbers and list allow now; None: the caller keeps to it
     budget_limit: Limit = Limit.TRUNK_CHANNELS  # which of them is the smallest
     cancel_after_s: float | None = None  # the rules allow to give up a call that rang so long; None: never
@@ -115,4 +116,8 @@ class Learning(Policy, Protocol):
 
     def observe(self, observation: Observation) -> None:
         """One call or agent moved."""
+        ...
+
+    def to_state(self) -> dict[str, Any]:
+        """All that must survive a restart, as plain data for JSON."""
         ...

@@ -43,10 +43,12 @@ class Predictive:
         seconds = 0.0 if self._at_s is None else min(3.0, max(0.0, snapshot.at_s - self._at_s))
         self._at_s = snapshot.at_s
         self._knowledge.pass_time(ringing, seconds)
+        careful = _ONE_TO_ONE.decide(snapshot)
+        if not snapshot.counted:
+            return _within(Decision(place=careful.place, limited_by=Limit.ABANDONMENT), snapshot)
         self.steering.see(
             snapshot.abandonment_cap, len(snapshot.agents), snapshot.answered, snapshot.abandoned, seconds
         )
-        careful = _ONE_TO_ONE.decide(snapshot)
         if not snapshot.agents or not self._knowledge.enough(len(snapshot.agents)):
             return _within(careful, snapshot)
         theta = self.steering.theta
