@@ -37,6 +37,7 @@ MIXED = {
 _ROWS_EVERY_S = 1.0
 _SETTLE_S = 90.0
 _LIST_DEADLINE_S = 900.0
+_LEAD_DEADLINE_S = 1.0  # more for each lead
 _AGENT_WAIT_S = 2.0
 
 _REMAINING = """
@@ -138,7 +139,8 @@ class Demo:
 
     async def _watch(self, staffed: Staffed, stop: asyncio.Event) -> None:
         """Show the floor until it is over."""
-        deadline = time.monotonic() + _LIST_DEADLINE_S
+        limit_s = _LIST_DEADLINE_S + self.options.people * _LEAD_DEADLINE_S
+        deadline = time.monotonic() + limit_s
         began = _now()
         with (
             Live(console=self.console, refresh_per_second=4, transient=True, auto_refresh=False)
@@ -156,7 +158,7 @@ class Demo:
                     return
                 if self.options.once and time.monotonic() > deadline:
                     raise ListTooLong(
-                        f"the list was not at its end after {_LIST_DEADLINE_S:.0f} s; see {self.floor.run_dir}/waihu.log"
+                        f"the list was not at its end after {limit_s:.0f} s; see {self.floor.run_dir}/waihu.log"
                     )
                 with contextlib.suppress(TimeoutError):
                     async with asyncio.timeout(0.5):

@@ -58,14 +58,17 @@ def left_over(name: str) -> list[str]:
     return found
 
 
-def test_list_is_dialled_to_its_end_and_every_book_agrees(name: str) -> None:
-    demo = begin(name, "--once", "--people", "60", "--agents", "5", "--seed", "3", "--talk", "2")
+@pytest.mark.parametrize("mode", ["progressive", "predictive"])
+def test_list_is_dialled_to_its_end_and_every_book_agrees(name: str, mode: str) -> None:
+    demo = begin(name, "--once", "--mode", mode, "--people", "60", "--agents", "5", "--seed", "3", "--talk", "2")
     said, _ = demo.communicate(timeout=380)
     result = json.loads((run_directory(name).parent / f"{name}.json").read_text(encoding="utf-8"))
     assert demo.returncode == 0, said
     assert result["mismatches"] == []
     assert result["attempts"] >= 60
-    assert result["answered"] == result["recordings"] == result["carrier_answered"] > 0
+    assert result["answered"] == result["carrier_answered"] == result["recordings"] + result["gone_before_a_sound"] > 0
+    assert 0 < result["utilisation"] < 1
+    assert result["forecast"].keys() >= {"utilisation", "abandonment"}
     assert set(result) >= {
         "attempts", "answered", "bridged", "abandoned", "recordings", "agents", "outcomes", "carrier_cdr", "mismatches", "answer_to_bridge_ms", "seconds",
     }  # fmt: skip
