@@ -23,9 +23,9 @@ from dialer.db.identities import Known
 from dialer.db.sql import Connection
 from dialer.domain.errors import NotAllowed, Unavailable
 from dialer.domain.roles import Role
-from dialer.web.identity import Identity
 from dialer.web.deps import WebDeps, WebSettings
 from dialer.web.errors import DATABASE_AWAY, unauthenticated
+from dialer.web.identity import Identity
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 CSRF_HEADER = "X-CSRF-Token"

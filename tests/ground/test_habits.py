@@ -166,6 +166,12 @@ def test_the_code_keeps_the_format_and_the_rules(command: list[str]) -> None:
 
 @pytest.mark.slow
 @pytest.mark.timeout(600)
+def test_no_file_of_ours_escapes_the_rules() -> None:
+    words = [sys.executable, "-m", "ruff", "check", "--show-files", "."]
+    listed = subprocess.run(words, cwd=_CHECKOUT, capture_output=True, text=True, timeout=60, check=True)
+    assert {path for path in tracked_files() if path.suffix == ".py"} <= set(map(Path, listed.stdout.split()))
+
+
 def test_the_types_fit() -> None:
     _clean(["mypy", "--no-error-summary"])
 
