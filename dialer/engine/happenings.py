@@ -99,6 +99,8 @@ class Happenings:
             case "WaihuSeat":
                 if (agent := self._floor.seats.get(news.channel_id)) is not None:
                     self._seats.is_up(agent, news.channel)
+                else:
+                    self._seats.is_nobodys(news.channel_id)
             case "WaihuResult":
                 call = self._floor.call_of(news.channel_id)
                 if call is not None and news.headers.get("Result") in ("safe_harbour", "safe_harbour_played"):

@@ -12,7 +12,7 @@ from dialer.asterisk.ami.client import AmiClient
 from dialer.asterisk.ami.errors import ActionFailed, AmiError, NotSent, OutcomeUnknown
 from dialer.asterisk.ami.text import caller_id, pjsip_endpoint
 from dialer.domain.agent_table import AgentEvent
-from dialer.domain.ids import seat_channel
+from dialer.domain.ids import SEAT_PREFIX, seat_channel
 from dialer.domain.states import AgentState
 from dialer.engine.agents import Agents
 from dialer.engine.clock import Clock
@@ -107,6 +107,11 @@ class Seats:
         if seat is not None:
             self._floor.seats.pop(seat.channel_id, None)
             self.let_go(seat.channel_id)
+
+    def is_nobodys(self, channel_id: str) -> None:
+        """A seat that nobody has came (back) to its place: Asterisk can lose a hang-up that meets a channel on its way out of a bridge."""
+        if channel_id.startswith(SEAT_PREFIX) and self._lease_held():
+            self.let_go(channel_id)
 
     def let_go(self, channel_id: str) -> None:
         """End a seat's channel, without waiting for it."""

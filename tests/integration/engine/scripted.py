@@ -28,7 +28,7 @@ class Channel:
 
 @dataclass(slots=True)
 class Script:
-    """What happens to the next actions, by name: None (answered), silent, lost (done, and the session dies), close (not done, dies), refused."""
+    """What happens to the next actions, by name: None (answered), silent, lost (done, and the session dies), close (not done, dies), refused, swallowed (said to be done, and not)."""
 
     fates: dict[str, list[str]] = field(default_factory=dict)
 
@@ -225,6 +225,9 @@ class ScriptedAsterisk:
             return "close"
         if fate == "refused":
             self._respond(headers, "Error", ("Message", "Refused by the script"))
+            return "silent"
+        if fate == "swallowed":
+            self._respond(headers, "Success", ("Message", "Done"))
             return "silent"
         answer(headers)
         return "silent"

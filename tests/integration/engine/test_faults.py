@@ -11,10 +11,11 @@ import asyncpg
 import pytest
 
 from campaigns.claim import ClaimedLead, ClaimRequest, claim
+from dialer.domain.commands import AgentLogout
 from dialer.domain.errors import Conflict
 from dialer.domain.ids import uuid7
 from dialer.domain.states import AgentState, CallState
-from dialer.engine import Engine, placing
+from dialer.engine import Engine, placing, rounds
 from dialer.engine.clock import SystemClock
 from dialer.engine.floor import Call
 from tests.builders import NODE
@@ -305,6 +306,22 @@ async def test_stray_seat_of_nobody_is_hung_up(stage: Stage) -> None:
     stage.engine.parts.floor.agents.pop(agent_id)
     stage.engine.parts.floor.seats.clear()
     await stage.until(lambda: not stage.asterisk.seats, "stray seat gone")
+
+
+async def test_seat_whose_hang_up_was_lost_is_let_go_as_soon_as_it_is_back_in_its_place(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rounds, "_SECOND_LOOK_S", 3600.0)  # no round of reconciliation helps
+    await stage.start(audit_every_s=3600.0)
+    project = await stage.project()
+    agent_id = await stage.agent(project)
+    [seat] = stage.asterisk.seats
+    stage.asterisk.script.fates["Hangup"] = ["swallowed"]
+    await stage.engine.execute(AgentLogout(agent_id=agent_id))
+    await stage.until(lambda: not stage.asterisk.script.fates["Hangup"], "a hang-up that Asterisk lost")
+    assert stage.asterisk.seats == [seat]
+    stage.asterisk.seat_answers(seat)  # back from a bridge, say
+    await stage.until(lambda: not stage.asterisk.seats, "the softphone let go")
 
 
 async def test_orderly_stop_leaves_the_conversation_and_frees_the_node(stage: Stage) -> None:
