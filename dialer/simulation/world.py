@@ -33,7 +33,7 @@ def _talk() -> Duration:
 
 
 def _wrap_up() -> Duration:
-    return LogNormal(15.0, 0.5)
+    return LogNormal(15.0, 0.25)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

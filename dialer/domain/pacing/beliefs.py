@@ -93,7 +93,7 @@ class Learned:
 
     def enough(self, agents: int) -> bool:
         """Most agents had a call: it takes a minute or two, and what is learned grows with what is at stake."""
-        return self._answers >= max(3, 0.6 * agents) and self._ring.count >= 15
+        return self._answers >= max(3.0, min(40.0, 0.6 * agents)) and self._ring.count >= 15
 
     def observe(self, observation: Observation) -> None:
         """One call or agent moved."""

@@ -9,11 +9,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-_HALF_LIFE = 100.0  # expected answers
+_HALF_LIFE = 200.0  # expected answers
 _SHORT_HALF_LIFE = 14.0
 _PRIOR = 12.0  # imagined answers that say "as before"
-_SHORT_PRIOR = 3.0
-_JUMP = 3.0  # standard errors
+_JUMP = 4.0  # standard errors
 _ENOUGH = 6.0  # expected answers before a jump is believed
 _LOWEST, _HIGHEST = 0.1, 6.0
 

@@ -47,7 +47,12 @@ class Predictive:
         if not snapshot.counted:
             return _within(Decision(place=careful.place, limited_by=Limit.ABANDONMENT), snapshot)
         self.steering.see(
-            snapshot.abandonment_cap, len(snapshot.agents), snapshot.answered, snapshot.abandoned, seconds
+            snapshot.at_s,
+            seconds,
+            snapshot.abandonment_cap,
+            len(snapshot.agents),
+            snapshot.answered,
+            snapshot.abandoned,
         )
         if not snapshot.agents or not self._knowledge.enough(len(snapshot.agents)):
             return _within(careful, snapshot)

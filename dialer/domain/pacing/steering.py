@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 from typing import Any
 
 _CREDIT = 0.3  # of what the budget allows for the first answers may be used before they came
-_FIRST_ANSWERS, _FIRST_ANSWERS_OF_AGENT = 800.0, 60.0
+_FIRST_ANSWERS, _FIRST_ANSWERS_OF_FEW, _FIRST_ANSWERS_OF_AGENT = 800.0, 150.0, 60.0
 _RESERVE_CALLS, _RESERVE_CALLS_OF_AGENT, _RESERVE_CALLS_AT_MOST = 2.0, 0.08, 6.0
-_RESERVE = 0.03  # of the budget
-_CARE_POWER, _LEAST_CARE = 2.0, 0.3
-_DEBT_CALLS, _DEBT_CALLS_OF_AGENT = 2.0, 0.05
-_PROPORTIONAL, _PROPORTIONAL_REACH = 0.06, 0.8  # for each call more than the reserve
+_RESERVE = 0.045  # of the budget
+_LEAST_CARE, _LEAST_CARE_FROM_AGENTS = 0.3, 20.0
+_DEBT_CALLS, _DEBT_CALLS_OF_AGENT = 5.0, 0.08
+_WINDOW_S, _WINDOW_STEP_S = 900.0, 15.0
+_WINDOW_CAPS = 2.5  # a quarter of an hour shall stay under so many times the cap
+_WINDOW_CALLS = 5.0  # fewer calls than that left in it, and theta shrinks
+_WINDOW_SAYS = 8.0  # with fewer calls allowed in it, a quarter of an hour is ruled by chance
+_AIM = 0.97  # of the cap
+_PROPORTIONAL, _PROPORTIONAL_REACH = 0.05, 0.5  # for each call under or over the aim
 _INTEGRAL, _INTEGRAL_REACH = 0.0001, 1.0
 _INTEGRAL_CALLS = 5.0  # more calls than that under or over do not make it faster
 _CREW_HALF_LIFE_S = 300.0
@@ -28,9 +34,16 @@ class Steering:
     answered: int = 0
     abandoned: int = 0
     drift: float = 0.0
+    recent: deque[tuple[float, int, int]] = field(default_factory=deque)  # at, answered, abandoned
 
-    def see(self, cap: float, agents: int, answered: int, abandoned: int, seconds: float) -> None:
+    def see(self, at_s: float, seconds: float, cap: float, agents: int, answered: int, abandoned: int) -> None:
         """The budget's two counts, so many seconds later. A new period begins when they fall."""
+        if answered < self.answered or abandoned < self.abandoned:
+            self.recent.clear()
+        if not self.recent or at_s - self.recent[-1][0] >= _WINDOW_STEP_S:
+            self.recent.append((at_s, answered, abandoned))
+            while at_s - self.recent[0][0] > _WINDOW_S:
+                self.recent.popleft()
         new = max(0, answered - self.answered)
         self.cap, self.answered, self.abandoned = cap, answered, abandoned
         share = 1 - 0.5 ** (seconds / _CREW_HALF_LIFE_S) if self.agents else 1.0
@@ -41,7 +54,8 @@ class Steering:
     @property
     def room(self) -> float:
         """Abandoned calls that the guard still allows."""
-        first = max(_FIRST_ANSWERS, _FIRST_ANSWERS_OF_AGENT * self.agents)
+        few = min(_FIRST_ANSWERS, _FIRST_ANSWERS_OF_FEW * self.agents)
+        first = max(few, _FIRST_ANSWERS_OF_AGENT * self.agents)
         credit = _CREDIT * self.cap * max(0.0, first - self.answered)
         return self.cap * self.answered + credit - self.abandoned
 
@@ -53,8 +67,8 @@ class Steering:
 
     @property
     def left(self) -> float:
-        """Calls more (or fewer) than the reserve."""
-        return self.room - self.reserve
+        """Calls under (or over) the aim, without any credit."""
+        return _AIM * self.cap * self.answered - self.abandoned
 
     @property
     def theta(self) -> float:
@@ -62,8 +76,19 @@ class Steering:
         if self.room <= -min(_DEBT_CALLS, _DEBT_CALLS_OF_AGENT * self.agents):
             return 0.0
         push = min(_PROPORTIONAL_REACH, max(0.0, _PROPORTIONAL * self.left))
-        care = math.pow(max(_LEAST_CARE, min(1.0, self.room / self.reserve)), _CARE_POWER)
-        return care * max(_LOWEST * self.cap, min(_HIGHEST * self.cap, self.cap * math.exp(push + self.drift)))
+        return self._care * max(_LOWEST * self.cap, min(_HIGHEST * self.cap, self.cap * math.exp(push + self.drift)))
+
+    @property
+    def _care(self) -> float:
+        """How much theta is to shrink, because little is left of the budget or of this quarter of an hour."""
+        least = _LEAST_CARE * min(1.0, self.agents / _LEAST_CARE_FROM_AGENTS)
+        of_budget = max(least, min(1.0, self.room / self.reserve)) ** 2
+        _, answered, abandoned = self.recent[0]
+        allowed = _WINDOW_CAPS * self.cap * (self.answered - answered)
+        if allowed < _WINDOW_SAYS:
+            return of_budget
+        of_window = max(_LEAST_CARE, min(1.0, (allowed - self.abandoned + abandoned) / _WINDOW_CALLS)) ** 2
+        return min(of_budget, of_window)
 
     def to_state(self) -> dict[str, Any]:
         """As plain data."""
