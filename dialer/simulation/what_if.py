@@ -1,0 +1,75 @@
+"""What a project would come to with these agents, this list and this mode: "talk 47 ± 1 min/h, abandoned 2.6 %, data lasts 3.4 h"."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from random import Random
+from statistics import NormalDist, fmean, stdev
+
+from dialer.domain.pacing import Mode, Policy
+from dialer.simulation.day import Day
+from dialer.simulation.floor import Floor
+from dialer.simulation.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Interval:
+    """Where a day's figure lies: the mean, and so much more or less on 19 days of 20."""
+
+    mean: float
+    spread: float
+
+    def __str__(self) -> str:
+        return f"{self.mean:.1f} ± {self.spread:.1f}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhatIf:
+    """The forecast."""
+
+    utilisation_percent: Interval
+    talk_min_per_hour: Interval  # of an agent
+    abandoned_percent: Interval
+    answered_per_hour: Interval
+    placed_per_hour: Interval
+    data_lasts_h: Interval | None
+    over_cap: float  # share of the days
+    days: int
+
+
+def what_if(
+    world: World,
+    policy: Callable[[], Policy],
+    seeds: Sequence[int],
+    *,
+    mode: Mode = Mode.PREDICTIVE,
+    leads: int | None = None,
+) -> WhatIf:
+    """Play the day once for each seed. `leads`: how many numbers there are, each dialled once."""
+    days = [Floor(world, policy(), Random(seed), mode=mode).run() for seed in seeds]
+
+    def each(figure: Callable[[Day], float]) -> Interval:
+        return interval([figure(day) for day in days])
+
+    return WhatIf(
+        utilisation_percent=each(lambda day: 100 * day.utilisation),
+        talk_min_per_hour=each(lambda day: 60 * day.talk_s / day.logged_in_s),
+        abandoned_percent=each(lambda day: 100 * day.abandoned_share),
+        answered_per_hour=each(lambda day: day.answered / day.hours),
+        placed_per_hour=each(lambda day: day.placed / day.hours),
+        data_lasts_h=None if leads is None else each(lambda day: leads * day.hours / max(1, day.placed)),
+        over_cap=fmean(day.abandoned > world.cap * day.answered for day in days),
+        days=len(days),
+    )
+
+
+def interval(figures: Sequence[float]) -> Interval:
+    """Of a further day like these: Student's t, by its expansion around the normal quantile (Abramowitz and Stegun, 26.7.5)."""
+    n = len(figures)
+    if n < 2:
+        return Interval(fmean(figures), math.inf)
+    z, freedom = NormalDist().inv_cdf(0.975), n - 1
+    t = z + (z**3 + z) / (4 * freedom) + (5 * z**5 + 16 * z**3 + 3 * z) / (96 * freedom**2)
+    return Interval(fmean(figures), t * stdev(figures) * math.sqrt(1 + 1 / n))
