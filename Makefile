@@ -14,7 +14,7 @@ WORKERS ?= $(shell n=$$(nproc); echo $$((n > 4 ? 4 : n)))
 
 .PHONY: help
 help: ## list the targets
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: ## system packages, virtual environment, Asterisk image: whatever is missing
@@ -52,6 +52,10 @@ test: setup ## every test, on real PostgreSQL, Redis and Asterisk; ARGS="-k word
 .PHONY: bench
 bench: setup ## the figures of tests/benchmarks beside their bounds; ONLY="ami claim" for some
 	@$(BIN)/python -m tests.benchmarks $(ONLY)
+
+.PHONY: bench-pacing
+bench-pacing: venv ## the tables of docs/pacing.md, by simulation (half an hour of one core); ARGS="--quick" for two minutes
+	@$(BIN)/python -m tests.benchmarks.pacing_tables $(ARGS)
 
 .PHONY: chaos
 chaos: setup ## kill -9 of everything at random under load, invariants after each; KILLS=200 SEED=1
