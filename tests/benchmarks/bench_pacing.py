@@ -11,7 +11,7 @@ from dataclasses import replace
 from random import Random
 from uuid import UUID
 
-from dialer.domain.pacing import FlightState, Mode, Snapshot
+from dialer.domain.pacing import FlightState, Mode, Observation, Seen, Snapshot
 from dialer.domain.pacing.predictive import Predictive
 from dialer.domain.states import AgentState
 from dialer.simulation import Floor, World, always
@@ -47,6 +47,10 @@ def tick_p99_ms() -> float:
     snapshot, spent = a_large_floor(Random(2)), []
     for second in range(TICKS):
         now = replace(snapshot, at_s=10_000.0 + second)
+        for _ in range(14):  # what 1,500 calls come to in a second, or the list would seem dead
+            policy.observe(Observation(Seen.ANSWERED, 12.0))
+        for _ in range(46):
+            policy.observe(Observation(Seen.FAILED, 25.0))
         begun = time.process_time_ns()
         policy.decide(now)
         spent.append(time.process_time_ns() - begun)

@@ -104,7 +104,9 @@ def verdict(agents: int, answer: float, cap: float, found: dict[str, Cell]) -> l
         ("truth", ours.utilisation, _plus(found, "truth known", -FROM_TRUTH - TOLERANCE)),
     ]
     missed = [
-        f"{name} by {bar - got:.1f}" for name, got, bar in wanted if got is not None and bar is not None and got < bar
+        f"{name} by {bar - got:.1f}"
+        for name, got, bar in wanted
+        if got is not None and bar is not None and round(got, 1) < round(bar, 1)
     ]
     return missed + [
         f"over the cap on {found[name].over} days ({name})"

@@ -10,7 +10,6 @@ from dialer.domain.pacing.lifetable import Array
 from dialer.domain.pacing.tail import at_least, at_least_exactly, waves
 
 _SMALL_VARIANCE = 2.5
-_FAR_TOO_MANY = 4_000
 
 Rows = NDArray[np.intp]
 
@@ -20,19 +19,20 @@ class Costs:
 
     def __init__(self, forecast: Forecast, rows: Rows, free: float) -> None:
         self._forecast, self._rows, self._free = forecast, rows, free
-        self._floor = forecast.cumulants[rows].sum(axis=0).reshape(3, POINTS)
+        counts = np.bincount(rows, minlength=len(forecast.cumulants)).astype(np.float64)
+        self._floor = (counts @ forecast.cumulants).reshape(3, POINTS)
         self._calls = int(np.count_nonzero(rows < CALL_ROWS))
-        self._answers = forecast.chances[rows[: self._calls]].sum(axis=0)
+        self._answers = counts[:CALL_ROWS] @ forecast.chances[:CALL_ROWS]
 
-    def most(self, theta: float) -> int:
+    def most(self, theta: float, at_most: int) -> int:
         """How many new calls can be placed before one costs more than theta."""
         done, block = 0, 4
-        while done < _FAR_TOO_MANY:
+        while done < at_most:
             dear = self._of_new(done, block) > theta
             if dear.any():
-                return done + int(dear.argmax())
+                return min(at_most, done + int(dear.argmax()))
             done, block = done + block, block * 2
-        return done
+        return max(0, at_most)
 
     def of_one_under_way(self, row: int) -> float:
         """What an answer of a call that rings already costs, by the row of that call."""
@@ -44,7 +44,7 @@ class Costs:
         """The cost of a new call when `first`, first + 1, ... others are placed with it."""
         forecast = self._forecast
         others = np.arange(first, first + count)[:, None]
-        mean, variance, third = (self._floor[n] + others * forecast.new[n] for n in range(3))
+        mean, variance, third = self._floor[:, None, :] + others * forecast.new[:, None, :]
         # Which way is taken depends on the sum alone, so that the order of two sums is not lost.
         small = int(np.count_nonzero(variance @ forecast.shares < _SMALL_VARIANCE))
         chances = np.empty_like(mean)

@@ -19,6 +19,7 @@ from dialer.domain.pacing.policy import Decision, FlightState, Limit, Observatio
 from dialer.domain.pacing.steering import Steering
 from dialer.domain.states import AgentState
 
+_CALLS_FOR_AGENT = 15  # under way at most, even if nobody seems to answer: a list may come to life again at any moment
 _ONE_TO_ONE = FixedRatio(calls_per_ready_agent=1.0)
 
 
@@ -63,7 +64,8 @@ class Predictive:
             self._forecast = Forecast(self._knowledge.beliefs(snapshot.at_s, running), snapshot.agent_wait_s)
         rows = rows_of(running, detecting)
         free = snapshot.ready - waiting
-        place = Costs(self._forecast, rows, free).most(theta)
+        at_most = _CALLS_FOR_AGENT * len(snapshot.agents) - len(snapshot.in_flight)
+        place = Costs(self._forecast, rows, free).most(theta, at_most)
         cancel: tuple[UUID, ...] = ()
         if place == 0 and free <= 0 and snapshot.cancel_after_s is not None:
             cancel = _too_many(self._forecast, snapshot, rows, free, theta)

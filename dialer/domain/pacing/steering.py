@@ -21,6 +21,7 @@ _AIM = 0.97  # of the cap
 _PROPORTIONAL, _PROPORTIONAL_REACH = 0.05, 0.5  # for each call under or over the aim
 _INTEGRAL, _INTEGRAL_REACH = 0.0001, 1.0
 _INTEGRAL_CALLS = 5.0  # more calls than that under or over do not make it faster
+_LIVE_ANSWERS = 50
 _CREW_HALF_LIFE_S = 300.0
 _LOWEST, _HIGHEST = 0.13, 5.0  # of the cap
 
@@ -44,7 +45,9 @@ class Steering:
             self.recent.append((at_s, answered, abandoned))
             while at_s - self.recent[0][0] > _WINDOW_S:
                 self.recent.popleft()
-        new = max(0, answered - self.answered)
+        new = answered - self.answered
+        if not 0 <= new <= _LIVE_ANSWERS:  # counts that were read, not lived through
+            new = 0
         self.cap, self.answered, self.abandoned = cap, answered, abandoned
         share = 1 - 0.5 ** (seconds / _CREW_HALF_LIFE_S) if self.agents else 1.0
         self.agents += share * (agents - self.agents)

@@ -1,0 +1,67 @@
+"""Theta follows the abandonment budget."""
+
+from __future__ import annotations
+
+import json
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from dialer.domain.pacing.steering import Steering
+
+
+def steering(answered: int, abandoned: int, *, agents: int = 20, cap: float = 0.03) -> Steering:
+    found = Steering()
+    found.see(0.0, 0.0, cap, agents, answered, abandoned)
+    return found
+
+
+@given(st.integers(0, 20_000), st.integers(0, 600), st.integers(1, 500), st.sampled_from([0.01, 0.03]))
+def test_one_more_abandoned_call_never_raises_theta(answered: int, abandoned: int, agents: int, cap: float) -> None:
+    more = steering(answered, abandoned + 1, agents=agents, cap=cap).theta
+    assert more <= steering(answered, abandoned, agents=agents, cap=cap).theta
+
+
+@given(st.integers(800, 20_000), st.integers(0, 600))
+def test_theta_is_a_small_multiple_of_the_cap_at_most(answered: int, abandoned: int) -> None:
+    assert 0 <= steering(answered, abandoned).theta <= 5 * 0.03
+
+
+def test_on_the_aim_theta_is_about_the_cap() -> None:
+    assert 0.02 < steering(10_000, 287).theta < 0.04
+
+
+def test_beyond_the_room_nothing_is_risked() -> None:
+    assert steering(10_000, 310).theta == 0
+    assert steering(10_000, 299).theta > 0
+
+
+def test_a_day_may_begin_with_a_credit_that_melts() -> None:
+    assert steering(0, 0).room > 3
+    assert steering(100, 5).theta > 0
+    assert steering(1_200, 38).theta == 0
+
+
+def test_a_bad_quarter_of_an_hour_makes_careful_though_the_day_is_good() -> None:
+    good = steering(10_000, 200)
+    before = good.theta
+    good.see(300.0, 3.0, 0.03, 20, 10_150, 210)
+    assert good.theta < before / 4
+
+
+def test_a_new_period_begins_with_a_clean_window() -> None:
+    late = steering(10_000, 200)
+    late.see(300.0, 3.0, 0.03, 20, 10_150, 210)
+    late.see(301.0, 1.0, 0.03, 20, 0, 0)
+    assert late.theta > 0.02
+
+
+def test_it_goes_on_after_a_restart_where_it_was() -> None:
+    late = steering(10_000, 200)
+    for second in range(1, 200):
+        late.see(float(second), 1.0, 0.03, 20, 10_000 + second, 200)
+    again = Steering()
+    again.restore(json.loads(json.dumps(late.to_state())))
+    again.see(300.0, 0.0, 0.03, 20, 10_199, 200)
+    late.see(300.0, 0.0, 0.03, 20, 10_199, 200)
+    assert again.theta == late.theta
