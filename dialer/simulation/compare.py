@@ -73,8 +73,7 @@ class Setting:
 
 
 GRID = tuple(
-    Setting(*values)
-    for values in itertools.product((0.7, 0.85, 1.0), (1.5, 2.0, 2.5, 3.0, 4.0), (0.5, 2.0), (0.0, 0.1))
+    Setting(*values) for values in itertools.product((0.8, 1.0), (1.5, 2.0, 2.5, 3.0), (0.3, 1.0), (0.0, 0.1, 0.2, 0.3))
 )
 
 

@@ -15,7 +15,7 @@ import os
 import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
 from statistics import fmean
@@ -163,8 +163,8 @@ def tables(asked: argparse.Namespace, run: Map) -> Iterable[Row]:
     seeds, columns = range(asked.seeds), asked.columns.split("|")
     if asked.only != "hard":
         print(
-            f"Utilisation % / abandoned %, {asked.seeds} days each\n{'agents, answers, cap':22}"
-            + "".join(f"{name:>21}" for name in columns)
+            f"Utilisation % / abandoned %, {asked.seeds} days each\n{'agents, answers, cap':38}"
+            + "".join(f"{name:>20}" for name in columns)
         )
         for cap in map(float, asked.caps.split(",")):
             for agents in map(int, asked.agents.split(",")):
@@ -185,21 +185,12 @@ def tables(asked: argparse.Namespace, run: Map) -> Iterable[Row]:
 def _row(case: str, found: dict[str, Cell], missed: list[str]) -> Row:
     ours = found["predictive"]
     print(
-        f"{case:38}" + "".join(f"{cell!s:>15}" for cell in found.values()),
+        f"{case:38}" + "".join(f"{cell!s:>20}" for cell in found.values()),
         f"  worst {ours.worst:.2f}  window {ours.worst_window:.1f}  ",
         "ok" if not missed else "MISSED " + ", ".join(missed),
         flush=True,
     )
-    figures = {
-        name: {
-            "utilisation": cell.utilisation,
-            "abandoned": cell.abandoned,
-            "worst": cell.worst,
-            "worst_window": cell.worst_window,
-            "over": cell.over,
-        }
-        for name, cell in found.items()
-    }
+    figures = {name: asdict(cell) for name, cell in found.items()}
     return {"case": case, "missed": missed, "figures": figures}
 
 

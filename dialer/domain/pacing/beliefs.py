@@ -125,7 +125,7 @@ class Learned:
         """Answers come, or do not: both say something about the level."""
         if self._answers < _YOUNG:
             return  # the life table itself still follows each call
-        bins = np.minimum(ringing, RING_BINS - 1).astype(np.intp)
+        bins = np.clip(ringing, 0, RING_BINS - 1).astype(np.intp)
         self._level.expect(float(self._answer_chance[bins].sum()) * seconds / RING_BIN_S)
 
     def stale(self, at_s: float) -> bool:

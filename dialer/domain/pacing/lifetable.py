@@ -50,7 +50,7 @@ class LifeTable:
     def chances(self, running_s: Array) -> Array:
         """The chance of each cause in each bin, for those who enter it, with the ages of what runs now."""
         ends = np.array(self._ends) / self._weight
-        bins = np.minimum(running_s / self._width_s, self._bins - 1).astype(np.intp)
+        bins = np.clip(running_s / self._width_s, 0, self._bins - 1).astype(np.intp)
         censored = ends[-1] + np.bincount(bins, minlength=self._bins)
         left = ends[:-1].sum(axis=0) + censored
         entered = np.cumsum(left[::-1])[::-1] - censored / 2

@@ -20,6 +20,7 @@ from dialer.domain.pacing.steering import Steering
 from dialer.domain.states import AgentState
 
 _CALLS_FOR_AGENT = 15  # under way at most, even if nobody seems to answer: a list may come to life again at any moment
+_AT_WORK = frozenset({AgentState.READY, AgentState.RESERVED, AgentState.TALKING, AgentState.WRAP_UP})
 _ONE_TO_ONE = FixedRatio(calls_per_ready_agent=1.0)
 
 
@@ -41,6 +42,7 @@ class Predictive:
         ringing, detecting, waiting = _flying(snapshot)
         talking, wrapping_up = _busy(snapshot)
         running = Running(ringing, talking, wrapping_up)
+        crew = sum(state in _AT_WORK for state, _ in snapshot.agents)
         seconds = 0.0 if self._at_s is None else min(3.0, max(0.0, snapshot.at_s - self._at_s))
         self._at_s = snapshot.at_s
         self._knowledge.pass_time(ringing, seconds)
@@ -51,11 +53,11 @@ class Predictive:
             snapshot.at_s,
             seconds,
             snapshot.abandonment_cap,
-            len(snapshot.agents),
+            crew,
             snapshot.answered,
             snapshot.abandoned,
         )
-        if not snapshot.agents or not self._knowledge.enough(len(snapshot.agents)):
+        if not crew or not self._knowledge.enough(crew):
             return _within(careful, snapshot)
         theta = self.steering.theta
         if theta <= 0:
@@ -64,7 +66,7 @@ class Predictive:
             self._forecast = Forecast(self._knowledge.beliefs(snapshot.at_s, running), snapshot.agent_wait_s)
         rows = rows_of(running, detecting)
         free = snapshot.ready - waiting
-        at_most = _CALLS_FOR_AGENT * len(snapshot.agents) - len(snapshot.in_flight)
+        at_most = _CALLS_FOR_AGENT * crew - len(snapshot.in_flight)
         place = Costs(self._forecast, rows, free).most(theta, at_most)
         cancel: tuple[UUID, ...] = ()
         if place == 0 and free <= 0 and snapshot.cancel_after_s is not None:

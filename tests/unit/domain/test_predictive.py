@@ -148,6 +148,21 @@ def test_without_anything_to_learn_from_it_stays_progressive() -> None:
         assert policy.decide(snapshot).place == 7
 
 
+def test_while_the_budget_is_not_known_it_dials_one_to_one() -> None:
+    agents = [(AgentState.WRAP_UP, 14.0)] * 8
+    unknown = replace(a_snapshot([], agents, ready=3), counted=False)
+    decision = an_experienced_policy().decide(unknown)
+    assert (decision.place, decision.limited_by) == (3, Limit.ABANDONMENT)
+
+
+def test_a_dead_list_does_not_fill_the_trunk() -> None:
+    policy = an_experienced_policy()
+    for _ in range(3_000):
+        policy.observe(Observation(Seen.FAILED, 1.0))
+    crew = [(AgentState.TALKING, 30.0)] * 2
+    assert policy.decide(replace(a_snapshot([], crew, ready=8), at_s=150.0)).place <= 15 * 10
+
+
 def test_an_experienced_policy_dials_ahead_of_its_agents() -> None:
     soon_free = [(AgentState.WRAP_UP, 14.0)] * 8
     assert an_experienced_policy().decide(a_snapshot([], soon_free, ready=0)).place > 8
