@@ -7,23 +7,25 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
-_CREDIT = 0.3  # of what the budget allows for the first answers may be used before they came
-_FIRST_ANSWERS, _FIRST_ANSWERS_OF_FEW, _FIRST_ANSWERS_OF_AGENT = 800.0, 150.0, 60.0
-_RESERVE_CALLS, _RESERVE_CALLS_OF_AGENT, _RESERVE_CALLS_AT_MOST = 2.0, 0.08, 6.0
-_RESERVE = 0.045  # of the budget
+# The credit of a young period: this share of what its first answers will allow, for so many answers (of a few agents, of any, of each of many).
+_CREDIT = 0.3
+_FIRST_ANSWERS_OF_FEW, _FIRST_ANSWERS, _FIRST_ANSWERS_OF_AGENT = 150.0, 800.0, 60.0
+# The reserve: abandoned calls that are aimed to be left, some for bad luck and a share of the budget; with fewer left theta shrinks,
+# in small teams, where a call is long in earning, to almost nothing.
+_RESERVE_CALLS, _RESERVE_CALLS_OF_AGENT, _RESERVE_CALLS_AT_MOST, _RESERVE = 2.0, 0.08, 6.0, 0.045
 _LEAST_CARE, _LEAST_CARE_FROM_AGENTS = 0.3, 20.0
-_DEBT_CALLS, _DEBT_CALLS_OF_AGENT = 5.0, 0.08
-_WINDOW_S, _WINDOW_STEP_S = 900.0, 15.0
-_WINDOW_CAPS = 2.5  # a quarter of an hour shall stay under so many times the cap
-_WINDOW_CALLS = 5.0  # fewer calls than that left in it, and theta shrinks
-_WINDOW_SAYS = 8.0  # with fewer calls allowed in it, a quarter of an hour is ruled by chance
-_AIM = 0.97  # of the cap
-_PROPORTIONAL, _PROPORTIONAL_REACH = 0.05, 0.5  # for each call under or over the aim
-_INTEGRAL, _INTEGRAL_REACH = 0.0001, 1.0
-_INTEGRAL_CALLS = 5.0  # more calls than that under or over do not make it faster
+# The guard: so many calls beyond the room nothing is risked any more.
+_DEBT_CALLS_OF_AGENT, _DEBT_CALLS = 0.08, 5.0
+# A quarter of an hour shall stay under so many times the cap, where so many calls are allowed in it that it is not ruled by chance;
+# with fewer than `_WINDOW_CALLS` left in it theta shrinks.
+_WINDOW_S, _WINDOW_STEP_S, _WINDOW_CAPS, _WINDOW_SAYS, _WINDOW_CALLS = 900.0, 15.0, 2.5, 8.0, 5.0
+# The controller on log theta: for each call under the aim (a share of the cap), and for each answer and call under or over it.
+_AIM = 0.97
+_PROPORTIONAL, _PROPORTIONAL_REACH = 0.05, 0.5
+_INTEGRAL, _INTEGRAL_CALLS, _INTEGRAL_REACH = 0.0001, 5.0, 1.0
+_LOWEST, _HIGHEST = 0.13, 5.0  # of the cap
 _LIVE_ANSWERS = 50
 _CREW_HALF_LIFE_S = 300.0
-_LOWEST, _HIGHEST = 0.13, 5.0  # of the cap
 
 
 @dataclass(slots=True)

@@ -134,3 +134,13 @@ def test_a_policy_remembers_no_more_after_a_long_day() -> None:
         assert day.placed
         sizes.append(len(str(policy.to_state())))
     assert sizes[1] < 1.3 * sizes[0]
+
+
+def test_a_restart_at_noon_is_no_cold_start() -> None:
+    world = World(agents=40, answer=always(0.2), hours=0.25)
+    policy = Predictive()
+    Floor(replace(world, hours=1), policy, Random(1)).run()
+    cold = Floor(world, Predictive(), Random(5)).run()
+    for trust in (1.0, 0.2):
+        again = Predictive.from_state(policy.to_state(), trust)
+        assert Floor(world, again, Random(5)).run().utilisation > cold.utilisation + 0.02
