@@ -23,6 +23,7 @@ from dialer.cli import (
     projects,
     recordings,
     serving,
+    simulate,
     trunks,
     users,
     versions,
@@ -38,7 +39,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Outbound call centre on Asterisk.",
 )
-for module in (serving, migrations, doctor, versions, why, imports):
+for module in (serving, migrations, doctor, versions, why, simulate, imports):
     module.register(app)
 for name, module_app in (
     ("user", users.app),

@@ -21,6 +21,8 @@ from dialer.engine.floor import Floor
 from dialer.engine.placing import Placing
 from dialer.engine.projects import Projects
 
+_RECENT = 60
+
 
 class Explain:
     """Reads only."""
@@ -49,7 +51,7 @@ class Explain:
         if not self._projects.runs_here(project):
             running = str(project.state) == "running"
             return _answer(Limit.TRUNK if running else Limit.PAUSED, "")
-        pace = self._placing.paces.get(project_id)
+        pace = self._placing.paces.last(project_id)
         if pace is None:
             return _answer(Limit.NOTHING, "not decided yet")
         return _answer(pace.limited_by, pace.reason) | {
@@ -60,6 +62,14 @@ class Explain:
             "agents": pace.agents,
             "in_flight": pace.in_flight,
             "waiting": pace.waiting,
+        }
+
+    def pace(self, project_id: UUID) -> dict[str, Any]:
+        """As `project`, with what limited the last hour's decisions and the newest of them. Errors: NotFound `project_unknown`."""
+        paces = self._placing.paces
+        return self.project(project_id) | {
+            "limits": paces.limits(project_id),
+            "recent": [{"at": pace.at.isoformat(), **pace.as_dict()} for pace in paces.recent(project_id, _RECENT)],
         }
 
     def agent(self, agent_id: UUID) -> dict[str, Any]:

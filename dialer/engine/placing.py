@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import datetime
 from uuid import UUID
 
 import asyncpg
@@ -29,6 +27,7 @@ from dialer.engine.clock import Clock
 from dialer.engine.config import EngineConfig
 from dialer.engine.counts import Counts
 from dialer.engine.floor import Call, Floor
+from dialer.engine.pace_log import Pace, PaceLog
 from dialer.engine.policies import Policies
 from dialer.engine.projects import Projects
 from dialer.engine.publishing import Publishing
@@ -46,20 +45,6 @@ _LIMIT_OF = {
     gates.Gate.PROJECT_NOT_RUNNING: Limit.PAUSED,
 }
 _LEAST_PAUSE_S = 0.02
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pace:
-    """The last decision about a project."""
-
-    at: datetime
-    place: int
-    limited_by: Limit
-    reason: str = ""
-    ready: float = 0.0
-    agents: int = 0
-    in_flight: int = 0
-    waiting: int = 0
 
 
 class Placing:
@@ -103,7 +88,7 @@ class Placing:
         self._wake = asyncio.Event()
         self._nothing_before: dict[UUID, float] = {}
         self._turn = 0
-        self.paces: dict[UUID, Pace] = {}
+        self.paces = PaceLog()
         self.on_cancel: list[Callable[[Call], None]] = []
         self.on_claim_lost: list[Callable[[Sequence[UUID]], None]] = []
 
@@ -138,7 +123,7 @@ class Placing:
             again_s = min(again_s, await self._project(project))
         running = {project.id for project in projects}
         for project_id in [known for known in self.paces if known not in running]:
-            del self.paces[project_id]
+            self.paces.forget(project_id)
             self._publishing.value("pacing", str(project_id), None)
         self._counts.show()
         return again_s
@@ -151,21 +136,21 @@ class Placing:
                 for tell in self.on_cancel:
                     tell(call)
         if decision.place <= 0:
-            self._note(project, snapshot, decision.limited_by)
+            self._note(project, snapshot, decision, decision.limited_by)
             return self._config.tick_s
         if (blocked := self._blocked(project)) is not None:
-            self._note(project, snapshot, *blocked)
+            self._note(project, snapshot, decision, *blocked)
             return self._config.tick_s
         if (trunk := project.trunk) is None:
-            self._note(project, snapshot, Limit.TRUNK)
+            self._note(project, snapshot, decision, Limit.TRUNK)
             return self._config.tick_s
         count, limit = self._within(trunk, decision)
         if count == 0:
-            self._note(project, snapshot, limit)
+            self._note(project, snapshot, decision, limit)
             slow = limit is Limit.TRUNK_FAILING
             return self._config.tick_s if slow else self._budgets.wait_s(trunk, self._clock.monotonic())
         placed, limit_of_claim, reason = await self._claim_and_send(project, trunk, count)
-        self._note(project, snapshot, limit_of_claim or limit, reason, place=placed)
+        self._note(project, snapshot, decision, limit_of_claim or limit, reason, place=placed)
         more = placed == count and limit is Limit.CPS
         return self._budgets.wait_s(trunk, self._clock.monotonic()) if more else self._config.tick_s
 
@@ -241,7 +226,14 @@ class Placing:
         return len(begun), None if len(claimed) == len(callers) else Limit.LEADS, ""
 
     def _note(
-        self, project: Project, snapshot: Snapshot, limited_by: Limit, reason: str = "", *, place: int = 0
+        self,
+        project: Project,
+        snapshot: Snapshot,
+        decision: Decision,
+        limited_by: Limit,
+        reason: str = "",
+        *,
+        place: int = 0,
     ) -> None:
         waiting = sum(state is FlightState.WAITING for _, state, _ in snapshot.in_flight)
         pace = Pace(
@@ -253,19 +245,7 @@ class Placing:
             agents=len(snapshot.agents),
             in_flight=len(snapshot.in_flight) + place,
             waiting=waiting,
+            because=decision.because,
         )
-        self.paces[project.id] = pace
-        self._publishing.value(
-            "pacing",
-            str(project.id),
-            {
-                "project_id": str(project.id),
-                "place": place,
-                "limited_by": limited_by.value,
-                "reason": reason,
-                "ready": pace.ready,
-                "agents": pace.agents,
-                "in_flight": pace.in_flight,
-                "waiting": waiting,
-            },
-        )
+        self.paces.note(project.id, pace)
+        self._publishing.value("pacing", str(project.id), {"project_id": str(project.id), **pace.as_dict()})

@@ -133,6 +133,10 @@ class Engine:
         """Why is this project not dialling?"""
         return self.parts.explain.project(project_id)
 
+    def explain_pace(self, project_id: UUID) -> dict[str, Any]:
+        """Why did this project dial so much, or so little?"""
+        return self.parts.explain.pace(project_id)
+
     def explain_agent(self, agent_id: UUID) -> dict[str, Any]:
         """Why does this agent get no call?"""
         return self.parts.explain.agent(agent_id)

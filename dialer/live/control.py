@@ -2,7 +2,7 @@
 
 HTTP on loopback (or a private network) with a bearer token: `POST /command` takes the command as JSON (`kind` says which) and
 answers a `Done`; errors are `{"error_id", "message", "detail"}` with the status of their class. `GET /snapshot` is the feed's full
-state, `GET /explain/{project|agent|lead}/{id}` an explanation.
+state, `GET /explain/{project|pace|agent|lead}/{id}` an explanation.
 """
 
 from __future__ import annotations
@@ -47,6 +47,10 @@ class Controlled(Protocol):
 
     def explain_project(self, project_id: UUID) -> dict[str, Any]:
         """Why a project is not dialling."""
+        ...
+
+    def explain_pace(self, project_id: UUID) -> dict[str, Any]:
+        """How a project was paced of late."""
         ...
 
     def explain_agent(self, agent_id: UUID) -> dict[str, Any]:
@@ -117,6 +121,8 @@ class ControlServer:
             match what:
                 case "project":
                     return _json(self._engine.explain_project(UUID(subject)))
+                case "pace":
+                    return _json(self._engine.explain_pace(UUID(subject)))
                 case "agent":
                     return _json(self._engine.explain_agent(UUID(subject)))
                 case "lead":
@@ -148,6 +154,10 @@ class RemoteEngine:
     async def explain_project(self, project_id: UUID) -> dict[str, Any]:
         """Why a project is not dialling."""
         return await self._ask("GET", f"/explain/project/{project_id}")
+
+    async def explain_pace(self, project_id: UUID) -> dict[str, Any]:
+        """How a project was paced of late."""
+        return await self._ask("GET", f"/explain/pace/{project_id}")
 
     async def explain_agent(self, agent_id: UUID) -> dict[str, Any]:
         """Why an agent has no call."""

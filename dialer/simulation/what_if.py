@@ -39,16 +39,13 @@ class WhatIf:
     days: int
 
 
-def what_if(
-    world: World,
-    policy: Callable[[], Policy],
-    seeds: Sequence[int],
-    *,
-    mode: Mode = Mode.PREDICTIVE,
-    leads: int | None = None,
-) -> WhatIf:
-    """Play the day once for each seed. `leads`: how many numbers there are, each dialled once."""
-    days = [Floor(world, policy(), Random(seed), mode=mode).run() for seed in seeds]
+def a_day(world: World, policy: Policy, seed: int, *, mode: Mode = Mode.PREDICTIVE, ratio: float = 1.0) -> Day:
+    """Play the day once."""
+    return Floor(world, policy, Random(seed), mode=mode, ratio=ratio).run()
+
+
+def forecast_of(days: Sequence[Day], world: World, *, leads: int | None = None) -> WhatIf:
+    """What days of this world, each with another seed, have in common. `leads`: how many numbers there are, each dialled once."""
 
     def each(figure: Callable[[Day], float]) -> Interval:
         return interval([figure(day) for day in days])

@@ -47,6 +47,10 @@ class Explain(Protocol):
         """For a project."""
         ...
 
+    def explain_pace(self, project_id: UUID) -> Explained | Awaitable[Explained]:
+        """For a project, with its last decisions."""
+        ...
+
     def explain_agent(self, agent_id: UUID) -> Explained | Awaitable[Explained]:
         """For an agent."""
         ...

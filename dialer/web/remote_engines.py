@@ -68,6 +68,12 @@ class Engines:
             project_id
         )
 
+    async def explain_pace(self, project_id: UUID) -> Mapping[str, Any]:
+        """A project's last decisions."""
+        return await (await self._engine(await self._pool.fetchval(_NODE_OF_PROJECT, project_id))).explain_pace(
+            project_id
+        )
+
     async def explain_agent(self, agent_id: UUID) -> Mapping[str, Any]:
         """Why an agent gets no call."""
         return await (await self._engine(await self._pool.fetchval(_NODE_OF_AGENT, agent_id))).explain_agent(agent_id)

@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dialer.domain.outcomes import Outcome
+from dialer.simulation.what_if import WhatIf
 from lab.carrier.behaviour import Behaviour
 from lab.demo.compare import (
     ANSWERED,
@@ -25,9 +26,9 @@ from lab.demo.compare import (
     outcomes,
     percentile,
 )
-from lab.demo.pace import Paced
 
 _SHOWN = 15
+_FORECAST = {"utilisation": "utilisation_percent", "abandonment": "abandoned_percent"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,9 +43,9 @@ class Facts:
     agents: int
     seconds: float
     dispositions: dict[str, int]
-    paced: Paced
+    utilisation: float | None
     cap: Decimal
-    forecast: dict[str, Any] | None
+    forecast: WhatIf | None
     settings: dict[str, Any]
 
 
@@ -78,8 +79,8 @@ def figures(facts: Facts) -> dict[str, Any]:
             "allowed": int(facts.cap * len(answered)),
             "left": int(facts.cap * len(answered)) - len(abandoned),
         },
-        "utilisation": None if facts.paced.utilisation is None else round(facts.paced.utilisation, 4),
-        "forecast": facts.forecast,
+        "utilisation": None if facts.utilisation is None else round(facts.utilisation, 4),
+        "forecast": None if facts.forecast is None else asdict(facts.forecast),
         "seconds": round(facts.seconds, 1),
         "settings": facts.settings,
     }
@@ -156,11 +157,11 @@ def print_summary(console: Console, result: dict[str, Any], path: Path) -> None:
 def _add_pace(table: Table, result: dict[str, Any]) -> None:
     """Utilisation and abandonment, each beside what the simulator says of such a floor."""
     table.add_section()
-    foreseen = result["forecast"] or {}
-    for name, value in (("utilisation", result["utilisation"]), ("abandonment", result["abandonment"])):
-        beside = foreseen.get(name)
-        said = f"  forecast {beside['mean']:.1%} ± {beside['deviation']:.1%}" if beside else ""
-        table.add_row(name, "-" if value is None else f"{value:.1%}{said}")
+    for name in ("utilisation", "abandonment"):
+        value = result[name]
+        beside = (result["forecast"] or {}).get(_FORECAST[name])
+        said = f"  forecast {beside['mean']:.1f} ± {beside['spread']:.1f} %" if beside else ""
+        table.add_row(name, "-" if value is None else f"{100 * value:.1f} %{said}")
     budget = result["abandonment_budget"]
     table.add_row(
         "abandonment budget", f"{budget['left']} left of {budget['allowed']} (cap {float(budget['cap']):.0%})"

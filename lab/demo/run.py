@@ -17,6 +17,8 @@ from typing import Any, Self
 from rich.console import Console
 from rich.live import Live
 
+from dialer.domain.pacing import Mode
+from dialer.simulation.what_if import WhatIf
 from lab.api_client import RETRYABLE, ApiClient, ApiRefused
 from lab.carrier.behaviour import Behaviour
 from lab.demo import compare, evidence, pace, report
@@ -184,25 +186,18 @@ class Demo:
                 recordings = await evidence.recordings(connection, self.floor.store_dir)
                 waits_ms = await evidence.answer_to_bridge_ms(connection)
                 leaks = await _leaks(connection)
-                paced = await pace.measured(connection)
-        options = self.options
+                paced = await pace.measured(connection, staffed.project_id)
         with self.console.status("asking the simulator what it would have said"):
-            foreseen = await asyncio.to_thread(
-                pace.forecast,
-                paced,
-                mode=options.mode,
-                ratio=float(options.ratio),
-                cap=float(options.abandonment_cap),
-                agent_wait_s=_AGENT_WAIT_S,
-            )
+            foreseen = None if paced is None else await asyncio.to_thread(self._forecast, paced)
         carrier = evidence.carrier_facts(self.floor.carrier.cdr())
         dispositions: Counter[str] = Counter()
         for robot in staffed.robots:
             dispositions.update(robot.notes.dispositions)
+        options = self.options
         facts = report.Facts(
             attempts=attempts, recordings=recordings, carrier=carrier, answer_to_bridge_ms=waits_ms, mismatches=[*compare.compare(attempts, recordings, carrier), *leaks],
             agents=len(staffed.seats), seconds=seconds, dispositions=dict(dispositions),
-            paced=paced, cap=options.abandonment_cap, forecast=foreseen,
+            utilisation=None if paced is None else paced.utilisation, cap=options.abandonment_cap, forecast=foreseen,
             settings={"mode": options.mode, "ratio": options.ratio, "seed": options.seed, "people": options.people, "time_scale": options.time_scale},
         )  # fmt: skip
         result = report.figures(facts)
@@ -212,6 +207,15 @@ class Demo:
         report.write_json(options.json_path, result)
         report.print_summary(self.console, result, options.json_path)
         return 1 if found else 0
+
+    def _forecast(self, paced: pace.Paced) -> WhatIf | None:
+        return pace.forecast(
+            paced,
+            mode=Mode(self.options.mode),
+            ratio=float(self.options.ratio),
+            cap=float(self.options.abandonment_cap),
+            agent_wait_s=_AGENT_WAIT_S,
+        )
 
     async def _recordings_settle(self) -> None:
         deadline = time.monotonic() + _SETTLE_S

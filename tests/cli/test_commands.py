@@ -236,6 +236,24 @@ def test_migrate_brings_an_empty_database_up_and_says_so_when_there_is_nothing_t
     assert "up to date" in capfd.readouterr().out
 
 
+def test_simulation_compares_the_modes_and_says_how_long_the_data_lasts(waihu: Waihu) -> None:
+    code, rows = waihu("simulate", "--agents", "5", "--hours", "0.5", "--days", "2", "--leads", "400")
+    assert code == Exit.OK
+    by_mode = {row["mode"]: row for row in rows}
+    assert by_mode.keys() == {"progressive", "ratio", "predictive"}
+    assert by_mode["progressive"]["abandoned_percent"]["mean"] == 0
+    assert by_mode["ratio"]["utilisation_percent"]["mean"] > by_mode["progressive"]["utilisation_percent"]["mean"]
+    assert by_mode["ratio"]["data_lasts_h"]["mean"] < by_mode["progressive"]["data_lasts_h"]["mean"]
+
+
+def test_simulation_of_a_project_without_history_says_what_to_do(waihu: Waihu) -> None:
+    assert waihu("project", "create", "Autumn")[0] == Exit.OK
+    code, said = waihu("simulate", "--project", "Autumn")
+    assert code == Exit.REFUSED
+    assert said.startswith("too_little_history:")
+    assert "--history-days" in said
+
+
 def test_asterisk_site_files_are_rendered_private_and_only_when_they_change(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:

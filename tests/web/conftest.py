@@ -53,6 +53,11 @@ class Scribe:
     def explain_project(self, project_id: UUID) -> Mapping[str, Any]:
         return {**self.explained, "project_id": str(project_id)}
 
+    def explain_pace(self, project_id: UUID) -> Mapping[str, Any]:
+        decision = {"at": "2026-03-02T09:00:00+00:00", "place": 2, "limited_by": "agents", "reason": "", "ready": 3.0,
+                    "agents": 9, "in_flight": 7, "waiting": 0, "theta": 0.02}  # fmt: skip
+        return {**self.explain_project(project_id), "limits": {"agents": 10}, "recent": [decision]}
+
     def explain_agent(self, agent_id: UUID) -> Mapping[str, Any]:
         return {**self.explained, "agent_id": str(agent_id)}
 

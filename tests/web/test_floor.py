@@ -233,6 +233,14 @@ async def test_why_is_answered_by_the_engine(house: House) -> None:
         assert (said["dialling"], said["why"], said["sentence"]) == (False, "window", "Outside the calling window.")
 
 
+async def test_pace_is_told_with_what_the_policy_weighed(house: House) -> None:
+    admin, project = await house.person(Role.ADMIN), await a_project(house.pool)
+    said = await admin.get(f"/projects/{project.id}/pace")
+    assert (said["why"], said["limits"]) == ("window", {"agents": 10})
+    [decision] = said["recent"]
+    assert (decision["place"], decision["limited_by"], decision["because"]) == (2, "agents", {"theta": 0.02})
+
+
 async def test_a_user_is_made_with_a_password_that_is_shown_once(house: House) -> None:
     admin = await house.person(Role.ADMIN)
     made = await admin.do("POST", "/users", {"login": "li", "display_name": "李", "role": "team_leader"})

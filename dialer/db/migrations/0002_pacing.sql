@@ -5,3 +5,6 @@ create table pacing_states (
     state       jsonb not null,
     saved_at    timestamptz not null
 );
+
+-- The times of a project's agents, newest first: what the simulator plays again.
+create index agent_times_project on agent_times (project_id, began_at) where state in ('talking', 'wrap_up');

@@ -28,7 +28,8 @@ class FixedRatio:
             ratio, limit = 1.0, Limit.ABANDONMENT
         # A part of an agent (shared with another project) is only worth a call when the parts make a whole.
         wanted = math.floor(ratio * snapshot.ready + 1e-9)
-        return Decision(place=max(0, wanted - len(snapshot.in_flight)), limited_by=limit)
+        missing = max(0, wanted - len(snapshot.in_flight))
+        return Decision(place=missing, limited_by=limit, because=(("ratio", ratio),))
 
     def _over_cap(self, snapshot: Snapshot) -> bool:
         return (

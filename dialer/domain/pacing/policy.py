@@ -75,11 +75,12 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decision:
-    """How many calls to place now, what keeps it from being more, and which ringing calls to give up."""
+    """How many calls to place now, what keeps it from being more, and which ringing calls to give up. `because`: what was weighed, by name."""
 
     place: int
     limited_by: Limit
     cancel: tuple[UUID, ...] = ()
+    because: tuple[tuple[str, float], ...] = ()
 
 
 class Policy(Protocol):

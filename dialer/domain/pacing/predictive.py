@@ -5,6 +5,7 @@ A call more is worth placing while the chance that its answer would find nobody 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -39,6 +40,13 @@ class Predictive:
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """The largest number of calls whose last one still costs no more than theta."""
+        steering = self.steering
+        decision = _within(self._decide(snapshot), snapshot)
+        return replace(
+            decision, because=(("theta", round(steering.theta, 5)), ("budget_left", round(steering.room, 1)))
+        )
+
+    def _decide(self, snapshot: Snapshot) -> Decision:
         ringing, detecting, waiting = _flying(snapshot)
         talking, wrapping_up = _busy(snapshot)
         running = Running(ringing, talking, wrapping_up)
@@ -48,7 +56,7 @@ class Predictive:
         self._knowledge.pass_time(ringing, seconds)
         careful = _ONE_TO_ONE.decide(snapshot)
         if not snapshot.counted:
-            return _within(Decision(place=careful.place, limited_by=Limit.ABANDONMENT), snapshot)
+            return Decision(place=careful.place, limited_by=Limit.ABANDONMENT)
         self.steering.see(
             snapshot.at_s,
             seconds,
@@ -58,10 +66,10 @@ class Predictive:
             snapshot.abandoned,
         )
         if not crew or not self._knowledge.enough(crew):
-            return _within(careful, snapshot)
+            return careful
         theta = self.steering.theta
         if theta <= 0:
-            return _within(Decision(place=careful.place, limited_by=Limit.ABANDONMENT), snapshot)
+            return Decision(place=careful.place, limited_by=Limit.ABANDONMENT)
         if self._forecast is None or self._knowledge.stale(snapshot.at_s):
             self._forecast = Forecast(self._knowledge.beliefs(snapshot.at_s, running), snapshot.agent_wait_s)
         rows = rows_of(running, detecting)
@@ -71,7 +79,7 @@ class Predictive:
         cancel: tuple[UUID, ...] = ()
         if place == 0 and free <= 0 and snapshot.cancel_after_s is not None:
             cancel = _too_many(self._forecast, snapshot, rows, free, theta)
-        return _within(Decision(place=max(place, careful.place), limited_by=Limit.AGENTS, cancel=cancel), snapshot)
+        return Decision(place=max(place, careful.place), limited_by=Limit.AGENTS, cancel=cancel)
 
     def to_state(self) -> dict[str, Any]:
         """All that must survive a restart, as plain data."""
@@ -123,4 +131,4 @@ def _too_many(forecast: Forecast, snapshot: Snapshot, rows: Rows, free: float, t
 def _within(decision: Decision, snapshot: Snapshot) -> Decision:
     if snapshot.budget is None or decision.place <= snapshot.budget:
         return decision
-    return Decision(place=max(0, snapshot.budget), limited_by=snapshot.budget_limit, cancel=decision.cancel)
+    return replace(decision, place=max(0, snapshot.budget), limited_by=snapshot.budget_limit)

@@ -52,6 +52,18 @@ async def test_a_lead_outside_the_hours_is_explained_by_them(stage: Stage) -> No
     assert (said["why"], said["sentence_zh"]) == ("outside_window", words.LIMITS["window"].zh)
 
 
+async def test_the_last_decisions_of_a_project_say_what_limited_them(stage: Stage) -> None:
+    await stage.start()
+    project = await stage.project(mode="predictive")
+    await stage.leads(project, 1)
+    await stage.agent(project)
+    await stage.call()
+    said = stage.engine.explain_pace(project.id)
+    assert sum(decision["place"] for decision in said["recent"]) == 1
+    assert {decision["limited_by"] for decision in said["recent"]} == said["limits"].keys()
+    assert "theta" in said["recent"][-1]
+
+
 async def test_an_agent_without_a_call_is_explained_by_state_seat_and_projects(stage: Stage) -> None:
     await stage.start()
     project = await stage.project()

@@ -61,7 +61,9 @@ def test_ratio_places_so_many_calls_for_each_ready_agent() -> None:
 
 def test_ratio_falls_back_to_one_call_an_agent_over_the_abandonment_cap() -> None:
     over = a_snapshot(mode=Mode.RATIO, ratio=3, ready=4, answered=100, abandoned=4)
-    assert decide(over) == Decision(place=4, limited_by=Limit.ABANDONMENT)
+    decision = decide(over)
+    assert (decision.place, decision.limited_by) == (4, Limit.ABANDONMENT)
+    assert dict(decision.because) == {"ratio": 1.0}
 
 
 def test_ratio_is_not_judged_by_a_handful_of_answers() -> None:
@@ -75,4 +77,5 @@ def test_agents_who_dial_by_hand_are_not_dialled_for(mode: Mode) -> None:
 
 @pytest.mark.parametrize("mode", [Mode.PROGRESSIVE, Mode.RATIO, Mode.PREDICTIVE])
 def test_project_without_agents_says_so(mode: Mode) -> None:
-    assert decide(a_snapshot(mode=mode)) == Decision(place=0, limited_by=Limit.NO_AGENTS)
+    decision = decide(a_snapshot(mode=mode))
+    assert (decision.place, decision.limited_by) == (0, Limit.NO_AGENTS)

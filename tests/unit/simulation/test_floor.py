@@ -15,7 +15,7 @@ from dialer.simulation import Day, Floor, Steps, World, always
 from dialer.simulation.compare import POLICIES, Overdial, play
 from dialer.simulation.durations import Duration, LogNormal, Measured, Mixture
 from dialer.simulation.pictures import against_abandonment, bars
-from dialer.simulation.what_if import interval, what_if
+from dialer.simulation.what_if import a_day, forecast_of, interval
 
 HOUR = World(agents=8, answer=always(0.3), hours=1)
 ONE_TO_ONE = FixedRatio(calls_per_ready_agent=1.0)
@@ -104,7 +104,7 @@ def test_shares_are_those_of_the_times_that_are_drawn(duration: Duration) -> Non
 
 
 def test_the_forecast_says_what_a_day_comes_to() -> None:
-    forecast = what_if(HOUR, lambda: ONE_TO_ONE, range(4), leads=1_000)
+    forecast = forecast_of([a_day(HOUR, ONE_TO_ONE, seed) for seed in range(4)], HOUR, leads=1_000)
     assert forecast.abandoned_percent.mean == 0
     assert 55 < forecast.utilisation_percent.mean < 70
     assert forecast.talk_min_per_hour.mean < 0.6 * forecast.utilisation_percent.mean

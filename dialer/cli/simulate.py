@@ -1,0 +1,109 @@
+"""simulate: what a project would come to with these agents and this list, before anybody presses start."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from datetime import timedelta
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+from rich.progress import track
+
+from dialer.cli.office import Office, in_office, now
+from dialer.cli.output import Output
+from dialer.db import measured_times
+from dialer.domain.errors import Conflict
+from dialer.domain.pacing import Mode, policy_for
+from dialer.simulation.durations import LogNormal
+from dialer.simulation.replay import replayed
+from dialer.simulation.what_if import WhatIf, a_day, forecast_of
+from dialer.simulation.world import World, always
+from dialer.web.projects import routes
+
+_SPREAD = 0.5  # coefficient of variation of assumed times
+
+
+class Dialled(StrEnum):
+    """The modes in which the pacer dials."""
+
+    PROGRESSIVE = "progressive"
+    RATIO = "ratio"
+    PREDICTIVE = "predictive"
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(rich_help_panel="Look")(simulate)
+
+
+def simulate(
+    context: typer.Context,
+    agents: Annotated[int, typer.Option(help="Agents at work.", min=1, max=2_000)] = 10,
+    project: Annotated[
+        str | None, typer.Option(help="Play this project's own times and settings again, instead of assumed ones.")
+    ] = None,
+    history_days: Annotated[int, typer.Option(help="How far back its times are taken from.", min=1, max=366)] = 7,
+    mode: Annotated[list[Dialled] | None, typer.Option(help="Compare these modes; without it, all.")] = None,
+    answer: Annotated[float, typer.Option(help="Share of calls that are answered.", min=0.01, max=1.0)] = 0.25,
+    talk_s: Annotated[float, typer.Option(help="Mean seconds of a conversation.", min=1)] = 90.0,
+    wrap_up_s: Annotated[float, typer.Option(help="Mean seconds of wrap-up.", min=0.1)] = 15.0,
+    cap: Annotated[float, typer.Option(help="Abandoned of the answered, at most.", min=0.0, max=0.2)] = 0.03,
+    ratio: Annotated[float, typer.Option(help="Calls for each free agent, in mode ratio.", min=1.0, max=10.0)] = 2.0,
+    leads: Annotated[int | None, typer.Option(help="Numbers on the list: how long do they last?", min=1)] = None,
+    hours: Annotated[float, typer.Option(help="Length of the day.", min=0.1, max=24)] = 8.0,
+    days: Annotated[int, typer.Option(help="How many days are played, each with another seed.", min=2, max=200)] = 6,
+) -> None:
+    """Utilisation, talk time, abandoned calls and how long the data lasts, mode by mode, with intervals."""
+    output: Output = context.obj.output
+    if project is None:
+        world = World(
+            agents=agents, answer=always(answer), hours=hours, cap=cap,
+            talk=LogNormal(talk_s, _SPREAD), wrap_up=LogNormal(wrap_up_s, _SPREAD),
+        )  # fmt: skip
+        if answer + world.quick_failure > 1:
+            world = replace(world, quick_failure=1 - answer)
+    else:
+        world = in_office(lambda office: _of_project(office, project, history_days, agents=agents, hours=hours))
+    rows = [
+        _row(one, _forecast(world, Mode(one.value), ratio, days, leads, quiet=output.as_json))
+        for one in mode or list(Dialled)
+    ]
+    output.rows(rows, empty="")
+
+
+def _forecast(world: World, mode: Mode, ratio: float, days: int, leads: int | None, *, quiet: bool) -> WhatIf:
+    """Day by day, with a bar for whoever waits for it."""
+    seeds = track(range(days), mode.value, disable=quiet, transient=True)
+    return forecast_of(
+        [a_day(world, policy_for(mode), seed, mode=mode, ratio=ratio) for seed in seeds], world, leads=leads
+    )
+
+
+async def _of_project(office: Office, name: str, history_days: int, *, agents: int, hours: float) -> World:
+    project_id = await office.id_of("project", name)
+    project = await office.do(routes.get_project, project_id=project_id)
+    until = now()
+    async with office.pool.acquire() as conn:
+        times = await measured_times.of_project(conn, project_id, until - timedelta(days=history_days), until)
+    if not times.enough:
+        raise Conflict(
+            "too_little_history",
+            f"{name!r} has no answered and handled calls in the last {history_days} days: take --history-days, or assume"
+            " times with --answer, --talk-s and --wrap-up-s.",
+        )
+    return replayed(
+        agents=agents,
+        hours=hours,
+        rang_until_answer_s=times.rang_until_answer_s,
+        rang_for_nothing_s=times.rang_for_nothing_s,
+        talked_s=times.talked_s,
+        wrapped_up_s=times.wrapped_up_s,
+        cap=float(project.abandonment_cap),
+        agent_wait_s=project.agent_wait_ms / 1000,
+    )
+
+
+def _row(mode: Dialled, found: WhatIf) -> dict[str, Any]:
+    figures = {name: value for name, value in asdict(found).items() if value is not None}
+    return {"mode": mode.value} | figures
