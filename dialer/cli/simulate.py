@@ -66,7 +66,13 @@ def simulate(
     else:
         world = in_office(lambda office: _of_project(office, project, history_days, agents=agents, hours=hours))
     rows = [
-        _row(one, _forecast(world, Mode(one.value), ratio, days, leads, quiet=output.as_json))
+        _row(
+            one,
+            _forecast(
+                world, Mode(one.value), ratio, days, leads, quiet=output.as_json or not output.console.is_terminal
+            ),
+            for_programs=output.as_json,
+        )
         for one in mode or list(Dialled)
     ]
     output.rows(rows, empty="")
@@ -104,6 +110,24 @@ async def _of_project(office: Office, name: str, history_days: int, *, agents: i
     )
 
 
-def _row(mode: Dialled, found: WhatIf) -> dict[str, Any]:
-    figures = {name: value for name, value in asdict(found).items() if value is not None}
-    return {"mode": mode.value} | figures
+def _row(mode: Dialled, found: WhatIf, *, for_programs: bool) -> dict[str, Any]:
+    if for_programs:
+        figures = {name: _rounded(value) for name, value in asdict(found).items() if value is not None}
+        return {"mode": mode.value} | figures
+    row = {
+        "mode": mode.value,
+        "utilisation %": found.utilisation_percent,
+        "talk min/h": found.talk_min_per_hour,
+        "abandoned %": found.abandoned_percent,
+        "answered/h": found.answered_per_hour,
+        "placed/h": found.placed_per_hour,
+        "data lasts h": found.data_lasts_h,
+        "days over the cap": f"{round(found.over_cap * found.days)} of {found.days}",
+    }
+    return {name: value for name, value in row.items() if value is not None}
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _rounded(one) for name, one in value.items()}
+    return round(value, 4) if isinstance(value, float) else value
