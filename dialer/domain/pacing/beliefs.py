@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from dialer.domain.pacing.level import Level
-from dialer.domain.pacing.lifetable import Array, LifeTable
+from dialer.domain.pacing.lifetable import Array, LifeTable, bins_of
 from dialer.domain.pacing.policy import Observation, Seen
 
 RING_BINS, RING_BIN_S = 64, 1.0
@@ -125,7 +125,7 @@ class Learned:
         """Answers come, or do not: both say something about the level."""
         if self._answers < _YOUNG:
             return  # the life table itself still follows each call
-        bins = np.clip(ringing, 0, RING_BINS - 1).astype(np.intp)
+        bins = bins_of(ringing, RING_BIN_S, RING_BINS).astype(np.intp)
         self._level.expect(float(self._answer_chance[bins].sum()) * seconds / RING_BIN_S)
 
     def stale(self, at_s: float) -> bool:

@@ -22,7 +22,7 @@ from dialer.domain.pacing.beliefs import (
     Beliefs,
     Running,
 )
-from dialer.domain.pacing.lifetable import Array, survival
+from dialer.domain.pacing.lifetable import Array, bins_of, survival
 
 POINTS = 12
 DETECTING_ROWS = 16  # of half a second
@@ -40,10 +40,10 @@ def rows_of(running: Running, detecting: Array) -> NDArray[np.intp]:
     """Which row of the tables each call and each busy agent has; `detecting`: seconds since the answer."""
     return np.concatenate(
         (
-            np.clip(running.ringing / RING_BIN_S, 0, RING_BINS - 1),
-            np.clip(detecting * 2, 0, DETECTING_ROWS - 1) + RING_BINS,
-            np.clip(running.talking / TALK_BIN_S, 0, TALK_BINS - 1) + TALKING_FROM,
-            np.clip(running.wrapping_up / WRAP_UP_BIN_S, 0, WRAP_UP_BINS - 1) + WRAPPING_UP_FROM,
+            bins_of(running.ringing, RING_BIN_S, RING_BINS),
+            bins_of(detecting, 0.5, DETECTING_ROWS) + RING_BINS,
+            bins_of(running.talking, TALK_BIN_S, TALK_BINS) + TALKING_FROM,
+            bins_of(running.wrapping_up, WRAP_UP_BIN_S, WRAP_UP_BINS) + WRAPPING_UP_FROM,
         )
     ).astype(np.intp)
 

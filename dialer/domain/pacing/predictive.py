@@ -5,7 +5,6 @@ A call more is worth placing while the chance that its answer would find nobody 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 from uuid import UUID
 
@@ -40,13 +39,13 @@ class Predictive:
 
     def decide(self, snapshot: Snapshot) -> Decision:
         """The largest number of calls whose last one still costs no more than theta."""
-        steering = self.steering
-        decision = _within(self._decide(snapshot), snapshot)
-        return replace(
-            decision, because=(("theta", round(steering.theta, 5)), ("budget_left", round(steering.room, 1)))
-        )
+        place, limit, cancel = self._decide(snapshot)
+        if snapshot.budget is not None and place > snapshot.budget:
+            place, limit = max(0, snapshot.budget), snapshot.budget_limit
+        weighed = (("theta", self.steering.theta), ("budget_left", self.steering.room))
+        return Decision(place=place, limited_by=limit, cancel=cancel, because=weighed)
 
-    def _decide(self, snapshot: Snapshot) -> Decision:
+    def _decide(self, snapshot: Snapshot) -> tuple[int, Limit, tuple[UUID, ...]]:
         ringing, detecting, waiting = _flying(snapshot)
         talking, wrapping_up = _busy(snapshot)
         running = Running(ringing, talking, wrapping_up)
@@ -56,7 +55,7 @@ class Predictive:
         self._knowledge.pass_time(ringing, seconds)
         careful = _ONE_TO_ONE.decide(snapshot)
         if not snapshot.counted:
-            return Decision(place=careful.place, limited_by=Limit.ABANDONMENT)
+            return careful.place, Limit.ABANDONMENT, ()
         self.steering.see(
             snapshot.at_s,
             seconds,
@@ -66,10 +65,10 @@ class Predictive:
             snapshot.abandoned,
         )
         if not crew or not self._knowledge.enough(crew):
-            return careful
+            return careful.place, careful.limited_by, ()
         theta = self.steering.theta
         if theta <= 0:
-            return Decision(place=careful.place, limited_by=Limit.ABANDONMENT)
+            return careful.place, Limit.ABANDONMENT, ()
         if self._forecast is None or self._knowledge.stale(snapshot.at_s):
             self._forecast = Forecast(self._knowledge.beliefs(snapshot.at_s, running), snapshot.agent_wait_s)
         rows = rows_of(running, detecting)
@@ -79,7 +78,7 @@ class Predictive:
         cancel: tuple[UUID, ...] = ()
         if place == 0 and free <= 0 and snapshot.cancel_after_s is not None:
             cancel = _too_many(self._forecast, snapshot, rows, free, theta)
-        return Decision(place=max(place, careful.place), limited_by=Limit.AGENTS, cancel=cancel)
+        return max(place, careful.place), Limit.AGENTS, cancel
 
     def to_state(self) -> dict[str, Any]:
         """All that must survive a restart, as plain data."""
@@ -126,9 +125,3 @@ def _too_many(forecast: Forecast, snapshot: Snapshot, rows: Rows, free: float, t
         canceled.append(attempt)
         rows = np.delete(rows, int(np.argmax(rows == row)))
     return tuple(canceled)
-
-
-def _within(decision: Decision, snapshot: Snapshot) -> Decision:
-    if snapshot.budget is None or decision.place <= snapshot.budget:
-        return decision
-    return replace(decision, place=max(0, snapshot.budget), limited_by=snapshot.budget_limit)

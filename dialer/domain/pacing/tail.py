@@ -30,7 +30,7 @@ _UPPER_HALF[1:-1] *= 2
 
 def upper_tail(z: Array) -> Array:
     """P(standard normal > z)."""
-    at = np.clip(z * _FINE, -_REACH * _FINE, _REACH * _FINE).astype(np.intp)
+    at = np.minimum(np.maximum(z * _FINE, -_REACH * _FINE), _REACH * _FINE).astype(np.intp)
     found: Array = _TAIL[at + _REACH * _FINE]
     return found
 
