@@ -9,7 +9,7 @@ from typing import Any
 
 # The credit of a young period: this share of what its first answers will allow, for so many answers (of a few agents, of any, of each of many).
 _CREDIT = 0.3
-_FIRST_ANSWERS_OF_FEW, _FIRST_ANSWERS, _FIRST_ANSWERS_OF_AGENT = 150.0, 800.0, 60.0
+_FIRST_ANSWERS_OF_FEW, _FIRST_ANSWERS, _FIRST_ANSWERS_OF_AGENT = 150.0, 1_200.0, 60.0
 # The reserve: abandoned calls that are aimed to be left, some for bad luck and a share of the budget; with fewer left theta shrinks,
 # in small teams, where a call is long in earning, to almost nothing.
 _RESERVE_CALLS, _RESERVE_CALLS_OF_AGENT, _RESERVE_CALLS_AT_MOST, _RESERVE = 2.0, 0.08, 6.0, 0.045
