@@ -258,7 +258,15 @@ class Robot:
         if not self._goes_on_break and self._random.random() < self._manners.break_share:
             self._goes_on_break = True
             await api.post("/desk/me/break", {"reason": "rest"})
-        await api.post("/desk/me/wrap-up", body)
+        try:
+            await api.post("/desk/me/wrap-up", body)
+        except asyncio.CancelledError:
+            if self.notes.state not in {"wrap_up", "away"}:
+                self._done(code)  # the feed was faster than the answer: we are wrapped up
+            raise
+        self._done(code)
+
+    def _done(self, code: str) -> None:
         self.notes.calls += 1
         self.notes.dispositions[code] += 1
 

@@ -68,6 +68,7 @@ def test_list_is_dialled_to_its_end_and_every_book_agrees(name: str, mode: str) 
     assert result["attempts"] >= 60
     assert result["answered"] == result["carrier_answered"] == result["recordings"] + result["gone_before_a_sound"] > 0
     assert 0 < result["utilisation"] < 1
+    assert 0.9 * result["bridged"] < sum(result["dispositions"].values()) <= result["bridged"]
     assert result["forecast"].keys() >= {"utilisation_percent", "abandoned_percent"}
     assert set(result) >= {
         "attempts", "answered", "bridged", "abandoned", "recordings", "agents", "outcomes", "carrier_cdr", "mismatches", "answer_to_bridge_ms", "seconds",
