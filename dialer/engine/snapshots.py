@@ -43,7 +43,9 @@ class Snapshots:
                 ready.append(agent.project_ids)
         in_flight: list[tuple[UUID, FlightState, float]] = []
         claims: dict[UUID, float] = {}
+        live_answers = 0
         for call in self._floor.calls.values():
+            live_answers += call.project_id == project.id and call.answered_at is not None
             flight = _UNBRIDGED.get(call.state)
             if flight is None or call.agent_id is not None or call.mode not in _DIALLED_FOR_AGENTS or call.waited_out:
                 continue
@@ -65,7 +67,8 @@ class Snapshots:
             in_flight=tuple(in_flight),
             abandonment_cap=float(project.abandonment_cap),
             agent_wait_s=project.agent_wait_ms / 1000,
-            answered=answered,
+            answered=answered
+            + live_answers,  # the books count a call when it has ended; the budget, when it is answered
             abandoned=abandoned,
             counted=counted is not None,
         )

@@ -95,6 +95,25 @@ async def test_what_was_learned_days_ago_weighs_less_and_what_cannot_be_read_is_
     assert learned(stage, project) == cold
 
 
+async def test_an_answer_is_in_the_budget_while_it_is_talked_and_once_when_it_is_over(stage: Stage) -> None:
+    await stage.start()
+    project = await stage.project(mode="predictive")
+    await stage.leads(project, 1)
+    agent_id = await stage.agent(project)
+    call = await stage.call()
+
+    def answered() -> int:
+        return stage.engine.parts.placing._snapshots.of(project).answered
+
+    assert answered() == 0
+    await stage.asterisk.answer(call.attempt_id)
+    await stage.until(lambda: stage.state(agent_id) is AgentState.TALKING, "conversation")
+    assert answered() == 1
+    stage.asterisk.hang_up(call.attempt_id)
+    await stage.ended_row(call.attempt_id)
+    assert answered() == 1
+
+
 async def test_who_goes_on_a_break_after_this_call_is_not_counted_on(stage: Stage) -> None:
     await stage.start()
     project = await stage.project(mode="predictive")
