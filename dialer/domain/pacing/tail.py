@@ -21,7 +21,9 @@ _TAIL = np.array([0.5 * math.erfc(n / _FINE / math.sqrt(2)) for n in range(-_REA
 
 _AROUND = 32  # whole numbers that can be told apart: differences of 16 either way
 _HALF = _AROUND // 2
-_CERTAIN = 11.0
+_CERTAIN = (
+    8.0  # five standard deviations of a small floor: as far from the threshold as from the other side of the circle
+)
 _FREQUENCIES = np.exp(2j * np.pi * np.arange(_HALF + 1) / _AROUND)
 # Summed over the upper half of the circle; all frequencies but the first and the last stand for two.
 _UPPER_HALF = np.exp(-2j * np.pi * np.outer(np.arange(_HALF + 1), np.arange(_HALF)) / _AROUND).sum(axis=1) / _AROUND
