@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 
 from dialer.domain.outcomes import Outcome
+from dialer.domain.pacing.contract import AbandonmentContract, Tally
 from dialer.simulation.what_if import WhatIf
 from lab.carrier.behaviour import Behaviour
 from lab.demo.compare import (
@@ -55,6 +56,13 @@ def figures(facts: Facts) -> dict[str, Any]:
     recordings = {recording.attempt_id: recording for recording in facts.recordings}
     abandoned = [attempt for attempt in facts.attempts if attempt.abandoned]
     p50, p99 = percentile(facts.answer_to_bridge_ms, 0.5), percentile(facts.answer_to_bridge_ms, 0.99)
+    words = outcomes(facts.attempts)
+    contract = AbandonmentContract(cap=facts.cap)
+    tally = Tally(
+        connected=words.get(Outcome.CONNECTED, 0),
+        abandoned=words.get(Outcome.ABANDONED, 0),
+        hung_up_early=words.get(Outcome.HUNG_UP_EARLY, 0),
+    )
     return {
         "attempts": len(facts.attempts),
         "answered": len(answered),
@@ -66,7 +74,7 @@ def figures(facts: Facts) -> dict[str, Any]:
         "recordings": sum(recording.state == "stored" for recording in facts.recordings),
         "agents": facts.agents,
         "agents_with_calls": len({attempt.agent_id for attempt in facts.attempts if attempt.agent_id}),
-        "outcomes": outcomes(facts.attempts),
+        "outcomes": words,
         "behaviours": dict(sorted(Counter(str(call.behaviour) for call in facts.carrier).items())),
         "dispositions": dict(sorted(facts.dispositions.items())),
         "carrier_cdr": len(facts.carrier),
@@ -76,8 +84,8 @@ def figures(facts: Facts) -> dict[str, Any]:
         "abandonment": round(len(abandoned) / len(answered), 4) if answered else None,
         "abandonment_budget": {
             "cap": str(facts.cap),
-            "allowed": int(facts.cap * len(answered)),
-            "left": int(facts.cap * len(answered)) - len(abandoned),
+            "allowed": contract.allowed(tally),
+            "left": contract.left(tally),
         },
         "utilisation": None if facts.utilisation is None else round(facts.utilisation, 4),
         "forecast": None if facts.forecast is None else asdict(facts.forecast),
