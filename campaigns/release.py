@@ -158,9 +158,10 @@ subject as materialized (
     left join dispositions d on d.project_id = a.project_id and d.code = $2
     where a.id = $1
 ),
-marked as (
+marked as (       -- first the attempt, then leads, as _FINISH locks them: the end of the same call may be written at this moment
     update attempts a set disposition = $2, note = $3, wrapped_at = $4, agent_id = coalesce(a.agent_id, $6)
     from subject s where a.id = s.id and s.valid
+    returning a.id
 ),
 listed as (
     insert into do_not_call (number, reason, source, created_at)
@@ -168,11 +169,11 @@ listed as (
     on conflict do nothing
 ),
 targets as materialized (       -- this lead, unless it was called again since; on do-not-call every project's lead of the number
-    select s.lead_id as id from subject s
-    where s.valid and s.lead_id is not null and not exists (select from attempts b where b.lead_id = s.lead_id and b.id > s.id)
+    select s.lead_id as id from subject s join marked m on m.id = s.id
+    where s.lead_id is not null and not exists (select from attempts b where b.lead_id = s.lead_id and b.id > s.id)
     union
-    select l.id from subject s join leads l on l.number = s.number
-    where s.valid and s.effect = 'do_not_call' and l.state in ('new', 'retry', 'callback')
+    select l.id from subject s join marked m on m.id = s.id join leads l on l.number = s.number
+    where s.effect = 'do_not_call' and l.state in ('new', 'retry', 'callback')
 ),
 moved as (
     update leads l

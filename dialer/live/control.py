@@ -13,11 +13,14 @@ from uuid import UUID
 
 import aiohttp
 import orjson
+import structlog
 from aiohttp import web
 from pydantic import TypeAdapter, ValidationError
 
 from dialer.domain.commands import Command, Done
 from dialer.domain.errors import BadRequest, Conflict, NotAllowed, NotFound, Unavailable, WaihuError
+
+_log = structlog.get_logger(__name__)
 
 _COMMANDS: TypeAdapter[Command] = TypeAdapter(Command)
 _DONE: TypeAdapter[Done] = TypeAdapter(Done)
@@ -103,6 +106,12 @@ class ControlServer:
         except WaihuError as error:
             status = next((code for kind, code in _STATUS.items() if isinstance(error, kind)), 503)
             return _json({"error_id": error.error_id, "message": error.message, "detail": error.detail}, status)
+        except web.HTTPException:
+            raise
+        except Exception:  # noqa: BLE001 - the rim: whatever it is, the caller gets an answer and the log the trace
+            _log.exception("A command failed unexpectedly", path=request.path)
+            message = "The engine failed at this; its log says why. What was asked may have been done."
+            return _json({"error_id": "engine_failed", "message": message, "detail": {}}, 500)
 
     async def _command(self, request: web.Request) -> web.StreamResponse:
         try:

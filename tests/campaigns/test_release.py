@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -22,6 +23,7 @@ from campaigns.release import EndedAttempt, WrapUp, finish, wrap_up
 from campaigns.retry import RetryRule
 from campaigns.sql import Pool
 from campaigns.states import Effect, LeadState
+from lab.waiting import wait_until
 from tests.builders import NOON, a_lead, a_number, a_project, a_request, an_agent, an_attempt
 
 pytestmark = pytest.mark.services
@@ -188,6 +190,30 @@ async def test_the_agents_result_decides_over_the_lead_whenever_it_comes(
     assert row is not None
     assert tuple(row) == (code, "=note", LATER)
     assert await contains(pool, claimed.number) is (effect is Effect.DO_NOT_CALL)
+
+
+@pytest.mark.parametrize("write", ["result", "end"])
+async def test_result_and_end_of_a_call_take_the_attempt_before_the_lead_so_that_neither_waits_for_the_other(
+    pool: Pool, write: str
+) -> None:
+    project = await a_project(pool)
+    lead_id = await a_lead(pool, project.id)
+    claimed = await an_attempt(pool, project, lead_id)
+    if write == "result":
+        work: Any = wrap_up(pool, WrapUp(attempt_id=claimed.attempt_id, disposition="agreed", now=LATER))
+    else:
+        work = finish(pool, [EndedAttempt(attempt_id=claimed.attempt_id, outcome="connected", ended_at=NOON)])
+    async with pool.acquire() as conn, conn.transaction():
+        await conn.execute("select from leads where id = $1 for update", lead_id)
+        writing = asyncio.get_running_loop().create_task(work)
+
+        async def waits_for_the_lead() -> bool:
+            return bool(await pool.fetchval("select count(*) from pg_locks where not granted"))
+
+        await wait_until(waits_for_the_lead, timeout_s=10, what="the writer at the lead")
+        free = await pool.fetch("select id from attempts where id = $1 for update skip locked", claimed.attempt_id)
+        assert free == []
+    await writing
 
 
 async def test_do_not_call_as_a_result_holds_in_every_project_at_once(pool: Pool) -> None:

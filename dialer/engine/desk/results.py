@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import asyncpg
 
+from campaigns.release import Wrapped, wrap_up
 from campaigns.release import WrapUp as Result
-from campaigns.release import wrap_up
 from dialer.domain.commands import Done, WrapUp
 from dialer.domain.errors import Conflict
 from dialer.domain.states import AgentState
@@ -13,6 +15,8 @@ from dialer.engine.agents import Agents
 from dialer.engine.clock import Clock
 from dialer.engine.desk.translate import client_errors
 from dialer.engine.floor import Agent
+
+_TRIES = 3
 
 
 class Results:
@@ -39,8 +43,16 @@ class Results:
             fields=command.fields,
         )
         with client_errors():
-            async with self._pool.acquire(timeout=5) as conn:
-                wrapped = await wrap_up(conn, result)
+            wrapped = await self._write(result)
         if agent.attempt_id == attempt_id:  # the limit of the wrap-up may have passed meanwhile
             self._agents.settle(agent)
         return Done(state=agent.state.value, attempt_id=attempt_id, lead_id=wrapped.lead_id)
+
+    async def _write(self, result: Result) -> Wrapped:
+        """It may be repeated, and is when PostgreSQL undid it in favour of somebody who wanted the same rows in another order."""
+        for _ in range(_TRIES - 1):
+            with suppress(asyncpg.DeadlockDetectedError):
+                async with self._pool.acquire(timeout=5) as conn:
+                    return await wrap_up(conn, result)
+        async with self._pool.acquire(timeout=5) as conn:
+            return await wrap_up(conn, result)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from dialer.asterisk.ami import actions
 from dialer.asterisk.ami.client import AmiClient
+from dialer.asterisk.ami.errors import ActionFailed
 from dialer.domain.call_table import CallEvent
 from dialer.domain.commands import Done, Transfer
 from dialer.domain.errors import BadRequest, Conflict
@@ -15,6 +18,7 @@ from dialer.engine.floor import Agent, Call, Floor
 from dialer.engine.wrapping import Wrapping
 
 _WITH_CALL = {AgentState.RESERVED, AgentState.TALKING}
+_MOVING_S = (0.05, 0.2)  # pauses before another try
 
 
 class Talking:
@@ -40,7 +44,7 @@ class Talking:
         """The customer hears music. Errors: Conflict `no_conversation`."""
         call = self._call(agent, CallState.BRIDGED)
         with client_errors():
-            await self._ami.send(actions.redirect(call.channel_id, context="waihu-hold"))
+            await self._redirect(call, "waihu-hold")
         self._calls.apply(call, CallEvent.HELD)
         return Done(state=agent.state.value, attempt_id=call.attempt_id)
 
@@ -51,7 +55,7 @@ class Talking:
             raise Conflict("no_seat", "Your softphone is not connected.")
         call.wanted_agent = agent.agent_id
         with client_errors():
-            await self._ami.send(actions.redirect(call.channel_id, context="waihu-customer", priority="resume"))
+            await self._redirect(call, "waihu-customer", "resume")
         return Done(state=agent.state.value, attempt_id=call.attempt_id)
 
     async def transfer(self, agent: Agent, command: Transfer) -> Done:
@@ -66,9 +70,7 @@ class Talking:
         call.wanted_agent = target.agent_id
         try:
             with client_errors():
-                await self._ami.send(
-                    actions.redirect(call.channel_id, context="waihu-customer", priority="transferred")
-                )
+                await self._redirect(call, "waihu-customer", "transferred")
         except BaseException:
             if call.wanted_agent == target.agent_id and call.state is not CallState.ENDED:
                 call.wanted_agent = None
@@ -79,6 +81,19 @@ class Talking:
         if agent.state is AgentState.TALKING and agent.attempt_id == call.attempt_id:
             self._wrapping.begin(agent)
         return Done(state=agent.state.value, attempt_id=call.attempt_id)
+
+    async def _redirect(self, call: Call, context: str, priority: str = "1") -> None:
+        """Lead the customer elsewhere. Asterisk refuses while it is still moving the channel for the redirect before: then a little later."""
+        for pause_s in _MOVING_S:
+            try:
+                await self._ami.send(actions.redirect(call.channel_id, context=context, priority=priority))
+            except ActionFailed:
+                if call.state is CallState.ENDED:
+                    raise
+                await asyncio.sleep(pause_s)
+            else:
+                return
+        await self._ami.send(actions.redirect(call.channel_id, context=context, priority=priority))
 
     def _call(self, agent: Agent, *states: CallState) -> Call:
         call = self._floor.call_of_agent(agent)

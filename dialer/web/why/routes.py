@@ -33,15 +33,16 @@ async def explain_project(call: Call, project_id: UUID) -> Why:
 async def explain_pace(call: Call, project_id: UUID) -> Pace:
     """What limited it in the last hour, and the newest decisions with what they were made of."""
     async with call.connection() as conn:
-        await there(conn, project_id)
+        project = await there(conn, project_id)
     answer = _engine(call).explain_pace(project_id)
     known = await answer if isinstance(answer, Awaitable) else answer
-    return Pace(
+    pace = Pace(
         why=str(known.get("why", "")),
         sentence=str(known.get("sentence", "")),
         limits=known.get("limits", {}),
         recent=[_decision(one) for one in known.get("recent", [])],
     )
+    return Pace.model_validate(without_numbers(pace.model_dump())) if project.mask_numbers else pace
 
 
 @operation("GET", "/agents/{agent_id}/why", roles=EXPLAIN_READERS | LEADERS, summary="Why an agent gets no call")

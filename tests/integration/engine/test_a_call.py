@@ -6,6 +6,8 @@ import asyncio
 
 import pytest
 
+from dialer.domain.commands import Hold
+from dialer.domain.errors import Conflict
 from dialer.domain.states import AgentState, CallState
 from tests.integration.engine.conftest import Stage
 
@@ -182,3 +184,22 @@ async def test_customer_of_a_vanished_softphone_gets_another_agent(stage: Stage)
     stage.asterisk.act(call.attempt_id, told)
     await stage.until(lambda: stage.state(other) is AgentState.TALKING, "second agent talks")
     assert call.agent_id == other
+
+
+async def test_hold_is_asked_again_while_asterisk_still_moves_the_channel_and_refused_when_it_goes_on(
+    stage: Stage,
+) -> None:
+    await stage.start()
+    project = await stage.project()
+    await stage.leads(project, 1)
+    agent_id = await stage.agent(project)
+    call = await stage.call()
+    await stage.asterisk.answer(call.attempt_id)
+    await stage.until(lambda: stage.state(agent_id) is AgentState.TALKING, "conversation")
+    stage.asterisk.script.fates["Redirect"] = ["refused"] * 3
+    with pytest.raises(Conflict) as refusal:
+        await stage.engine.execute(Hold(agent_id=agent_id))
+    assert (refusal.value.error_id, call.state) == ("asterisk_refused", CallState.BRIDGED)
+    stage.asterisk.script.fates["Redirect"] = ["refused"] * 2
+    await stage.engine.execute(Hold(agent_id=agent_id))
+    assert call.state is CallState.HELD

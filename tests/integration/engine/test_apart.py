@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from unittest.mock import Mock
 from uuid import uuid4
 
 import aiohttp
@@ -42,6 +43,19 @@ async def test_commands_explanations_and_the_feed_over_the_control_port_are_thos
         assert unknown.value.error_id == "agent_not_logged_in"
     finally:
         await remote.close()
+
+
+async def test_a_defect_in_a_command_is_an_answer_with_an_error_id_and_no_detail(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = await stage.start(control_port=0, control_token=TOKEN)
+    monkeypatch.setattr(engine.parts.desk, "execute", Mock(side_effect=RuntimeError("secret of the house")))
+    remote = RemoteEngine(f"http://127.0.0.1:{engine.control_port}", TOKEN)
+    with pytest.raises(Unavailable) as failed:
+        await remote.execute(AgentBreak(agent_id=uuid4(), reason="tea"))
+    await remote.close()
+    assert failed.value.error_id == "engine_failed"
+    assert "secret" not in failed.value.message
 
 
 async def test_control_port_refuses_a_wrong_token_and_what_is_no_command(stage: Stage) -> None:

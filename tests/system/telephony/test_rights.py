@@ -14,6 +14,7 @@ from lab.asterisk_node import AsteriskNode
 from lab.carrier import Behaviour, Carrier, number_for
 from lab.sip_client import SipClient
 from lab.softphone_bank import SoftphoneBank
+from lab.waiting import wait_until
 from tests.system.telephony.scene import HANG_UP, SAFE_HARBOUR, Scene, bridge_with
 
 NOT_ALLOWED = {
@@ -156,6 +157,11 @@ async def test_second_originate_with_the_same_id_places_no_second_call(scene: Sc
     number = number_for(Behaviour.HUMAN, ring_code=5, talk_code=9, serial=77)
     attempt = uuid4().hex
     await scene.place(number, attempt=attempt)
+
+    async def is_there() -> bool:
+        return f"call-{attempt}" in await scene.channels()
+
+    await wait_until(is_there, timeout_s=10, what="the first call")  # of two in the same instant Asterisk may take both
     await scene.place(number, attempt=attempt)
     await scene.hang_up(f"call-{attempt}")
     await scene.no_channels()
