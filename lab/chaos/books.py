@@ -31,7 +31,7 @@ async def compared(floor: Floor, looks: Looks, absences: Sequence[Away]) -> tupl
     found = invariants.of_mismatches(
         compare.compare(attempts, recordings, carrier),
         died,
-        invariants.alive_during(attempts, [away for away in absences if away.victim is Victim.ENGINE]),
+        invariants.alive_during(attempts, invariants.unheard_times(absences)),
         invariants.unflushed(attempts, recordings, of_asterisk),
         invariants.as_long_as_the_carrier_heard(attempts, recordings, carrier),
     )

@@ -181,6 +181,28 @@ def alive_during(attempts: Iterable[AttemptFact], absences: Sequence[Away]) -> f
     )
 
 
+UNWRITTEN = timedelta(seconds=2)
+"""How long after the return of PostgreSQL an engine may still hold, unwritten, what happened while it was away."""
+
+
+def unheard_times(absences: Sequence[Away]) -> list[Away]:
+    """When what happened may have been heard by nobody, or died with the engine that had not written it yet.
+
+    The engine's own absences; where PostgreSQL was away until shortly before one, from then on.
+    """
+    found = []
+    for away in absences:
+        if away.victim is not Victim.ENGINE:
+            continue
+        began = [
+            other.since
+            for other in absences
+            if other.victim is Victim.POSTGRES and other.since <= away.since <= other.until + UNWRITTEN
+        ]
+        found.append(Away(victim=away.victim, since=min([away.since, *began]), until=away.until))
+    return found
+
+
 PROMISE_OF = {
     "the carrier saw a call without an attempt": 2,
     "the carrier saw no call": 2,

@@ -26,6 +26,7 @@ from lab.chaos.invariants import (
     late_bridges,
     of_mismatches,
     unflushed,
+    unheard_times,
 )
 from lab.chaos.machine import Reference, stretched
 from lab.chaos.plan import Moment, Victim, plan
@@ -140,6 +141,16 @@ def test_calls_of_an_absence_are_those_that_lived_in_it() -> None:
     later, earlier = replace(ATTEMPT, created_at=at(20), ended_at=at(25)), replace(ATTEMPT, ended_at=at(5))
     assert alive_during([ATTEMPT], absence) == {CALL}
     assert alive_during([later, earlier], absence) == frozenset()
+
+
+def test_what_ended_while_postgresql_was_away_is_unheard_when_the_engine_died_before_it_was_written() -> None:
+    database = Away(victim=Victim.POSTGRES, since=at(10), until=at(11))
+    soon, late = (Away(victim=Victim.ENGINE, since=at(second), until=at(second + 1)) for second in (12, 14))
+    assert [(one.since, one.until) for one in unheard_times([database, soon, late])] == [
+        (at(10), at(13)),
+        (at(14), at(15)),
+    ]
+    assert unheard_times([database]) == []
 
 
 def recorded(duration_ms: int | None, reason: str | None = None) -> RecordingFact:
