@@ -102,9 +102,12 @@ async def test_an_answer_is_in_the_budget_while_it_is_talked_and_once_when_it_is
     agent_id = await stage.agent(project)
     call = await stage.call()
 
-    def answered() -> int:
-        return stage.engine.parts.placing._snapshots.of(project).answered
+    snapshots = stage.engine.parts.placing._snapshots
 
+    def answered() -> int:
+        return snapshots.of(project).answered
+
+    await stage.until(lambda: snapshots.of(project).counted, "the counts of the day")
     assert answered() == 0
     await stage.asterisk.answer(call.attempt_id)
     await stage.until(lambda: stage.state(agent_id) is AgentState.TALKING, "conversation")
