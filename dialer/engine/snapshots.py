@@ -71,6 +71,7 @@ class Snapshots:
             + live_answers,  # the books count a call when it has ended; the budget, when it is answered
             abandoned=abandoned,
             counted=counted is not None,
+            ring_timeout_s=project.ring_timeout_s,
         )
 
     def _calls_for_agent(self, project_id: UUID) -> float:

@@ -24,6 +24,9 @@ def hard_days(agents: int = 20) -> dict[str, World]:
         ),
         "talk doubles at noon": World(agents=agents, answer=usual, talk_factor=Steps(((0, 1.0), (4 * _HOUR_S, 2.0)))),
         "half leave within 2 min": World(agents=agents, answer=usual, leaving=(0.5, 4 * _HOUR_S, 120.0)),
+        "half leave, known ahead": World(
+            agents=agents, answer=usual, leaving=(0.5, 4 * _HOUR_S, 120.0), leaving_known=True
+        ),
         "too few channels": World(agents=agents, answer=usual, channels=round(1.4 * agents)),
         "machines 40 %, heard after 2.5 s": World(agents=agents, answer=always(1 / 3), machines=0.4),
         "3 agents": World(agents=3, answer=usual),

@@ -96,7 +96,11 @@ class Floor:
             mode=self._mode,
             ratio=self._ratio,
             agents=tuple(
-                [(state, at_s - since) for state, since in self._agents if state is not AgentState.LOGGED_OUT]
+                [
+                    (state if leaves > at_s or state is _READY else AgentState.BREAK, at_s - since)
+                    for leaves, (state, since) in zip(self._leaves, self._agents, strict=True)
+                    if state is not AgentState.LOGGED_OUT
+                ]
             ),
             ready=len(self._ready),
             in_flight=tuple([(_IDS[n & 0x3FFF], state, at_s - since) for n, (state, since) in self._flying.items()]),
@@ -106,7 +110,20 @@ class Floor:
             abandoned=self.day.abandoned,
             budget=self._budget(),
             cancel_after_s=world.cancel_after_s,
+            leaving=self._known_to_leave(),
+            ring_timeout_s=world.ring_timeout_s,
         )
+
+    def _known_to_leave(self) -> tuple[tuple[int, float], ...]:
+        if self._world.leaving is None or not self._world.leaving_known:
+            return ()
+        here = [
+            left_s - self._at_s
+            for left_s, (state, _) in zip(self._leaves, self._agents, strict=True)
+            if state is not AgentState.LOGGED_OUT
+        ]
+        end_s = self._world.end_s - self._at_s
+        return tuple((n, left_s) for n, left_s in enumerate(here) if left_s < end_s)
 
     def _budget(self) -> int | None:
         world = self._world

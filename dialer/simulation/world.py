@@ -57,6 +57,7 @@ class World:
     quality: tuple[float, ...] = (1.0,)  # of leads, as they follow in the list: times `answer`
     quality_block: int = 1
     leaving: tuple[float, float, float] | None = None  # share of the agents, from, within
+    leaving_known: bool = False  # ahead, as the end of a shift is; else they ask to leave when they do
     channels: int | None = None  # of the trunk: calls that ring, wait and talk
     leads: int | None = None
     cancel_after_s: float | None = None

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dialer.domain.pacing.forecast import CALL_ROWS, POINTS, Forecast
+from dialer.domain.pacing.forecast import CALL_ROWS, POINTS, Forecast, cumulants
 from dialer.domain.pacing.lifetable import Array
 from dialer.domain.pacing.tail import at_least, at_least_exactly, waves
 
@@ -15,12 +15,20 @@ Rows = NDArray[np.intp]
 
 
 class Costs:
-    """For one moment. `rows`: the calls under way, then the busy agents, as rows of the forecast; `free`: agents for whom no call waits."""
+    """For one moment.
 
-    def __init__(self, forecast: Forecast, rows: Rows, free: float) -> None:
-        self._forecast, self._rows, self._free = forecast, rows, free
+    `rows`: the calls under way, then the busy agents who stay, as rows of the forecast; `free`: agents for whom no call waits;
+    `gone`: how many of them will have left by each horizon; `leaving`: for each busy agent who will leave, the (negative) chance to
+    be free and there at each horizon.
+    """
+
+    def __init__(self, forecast: Forecast, rows: Rows, free: float, gone: Array, leaving: Array) -> None:
+        self._forecast, self._rows, self._free, self._gone, self._leaving = forecast, rows, free, gone, leaving
+        self._there = free - gone
         counts = np.bincount(rows, minlength=len(forecast.cumulants)).astype(np.float64)
         self._floor = (counts @ forecast.cumulants).reshape(3, POINTS)
+        if len(leaving):
+            self._floor += cumulants(leaving).sum(axis=0).reshape(3, POINTS)
         self._calls = int(np.count_nonzero(rows < CALL_ROWS))
         self._answers = counts[:CALL_ROWS] @ forecast.chances[:CALL_ROWS]
 
@@ -38,7 +46,12 @@ class Costs:
         """What an answer of a call that rings already costs, by the row of that call."""
         by = self._forecast.chances[row]
         others = self._floor - self._forecast.cumulants[row].reshape(3, POINTS)
-        return float(at_least(self._free, *others) @ np.diff(by, prepend=0)) / max(float(by[-1]), 1e-9)
+        return float(at_least(self._there, *others) @ np.diff(by, prepend=0)) / max(float(by[-1]), 1e-9)
+
+    def without(self, row: int) -> Costs:
+        """As if one of the calls of this row were not under way."""
+        rows = np.delete(self._rows, int(np.argmax(self._rows == row)))
+        return Costs(self._forecast, rows, self._free, self._gone, self._leaving)
 
     def _of_new(self, first: int, count: int) -> Array:
         """The cost of a new call when `first`, first + 1, ... others are placed with it."""
@@ -52,16 +65,16 @@ class Costs:
             chances[:small] = self._exactly(mean[:small], first)
         if small < count:
             doubt = forecast.doubt * (self._answers + others[small:] * forecast.new_chances)
-            chances[small:] = at_least(self._free, mean[small:], variance[small:] + doubt * doubt, third[small:])
+            chances[small:] = at_least(self._there, mean[small:], variance[small:] + doubt * doubt, third[small:])
         found: Array = chances @ forecast.shares
         return found
 
     def _exactly(self, mean: Array, first: int) -> Array:
         forecast = self._forecast
-        chances = forecast.chances[self._rows]
+        chances = np.concatenate((forecast.chances[self._rows], self._leaving))
         wave = waves(chances[: self._calls]).prod(axis=0) * waves(-chances[self._calls :]).prod(axis=0).conj()
         new = waves(forecast.new_chances)
         several = [wave * new**first] if first else [wave]
         for _ in range(len(mean) - 1):
             several.append(several[-1] * new)
-        return at_least_exactly(self._free, mean, np.array(several))
+        return at_least_exactly(self._there, mean, np.array(several))

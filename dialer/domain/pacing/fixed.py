@@ -12,7 +12,7 @@ from dialer.domain.pacing.policy import Decision, Limit, Snapshot
 class FixedRatio:
     """Keeps `calls_per_ready_agent` calls under way for each ready agent; progressive dialling is the ratio of one.
 
-    Over the abandonment cap (after 20 answered calls) a ratio above one falls back to one until the day's rate is back.
+    No call is placed for an agent who may be gone when it is answered. Over the abandonment cap (after 20 answered calls) a ratio above one falls back to one until the day's rate is back.
     """
 
     calls_per_ready_agent: float | None = None  # None: the ratio of the project
@@ -27,7 +27,7 @@ class FixedRatio:
         if ratio > 1 and self._over_cap(snapshot):
             ratio, limit = 1.0, Limit.ABANDONMENT
         # A part of an agent (shared with another project) is only worth a call when the parts make a whole.
-        wanted = math.floor(ratio * snapshot.ready + 1e-9)
+        wanted = math.floor(ratio * snapshot.ready_after(snapshot.ring_timeout_s) + 1e-9)
         missing = max(0, wanted - len(snapshot.in_flight))
         return Decision(place=missing, limited_by=limit, because=(("ratio", ratio),))
 

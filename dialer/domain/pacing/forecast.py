@@ -76,9 +76,9 @@ class Forecast:
 
         rows = np.concatenate((ringing, detecting, -busy))
         self.chances = rows
-        self.cumulants = _cumulants(rows)
+        self.cumulants = cumulants(rows)
         self.new_chances = beliefs.human_share * answered_by(np.maximum(reach, 0))
-        self.new = _cumulants(self.new_chances[None, :])[0].reshape(3, POINTS)
+        self.new = cumulants(self.new_chances[None, :])[0].reshape(3, POINTS)
         half = self.step_s / 2
         around = answered_by(np.maximum(np.append(0, reach + half), 0))
         around[-1] = by[-1]
@@ -86,7 +86,7 @@ class Forecast:
         self.shares = np.diff(around) / max(float(by[-1]), 1e-9)
 
 
-def _cumulants(chances: Array) -> Array:
+def cumulants(chances: Array) -> Array:
     """Of Bernoulli variables; a negative chance is that of a variable that counts down."""
     p = np.clip(np.abs(chances), 0, 1)
     variance = p * (1 - p)

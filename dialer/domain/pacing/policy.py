@@ -71,6 +71,15 @@ class Snapshot:
     budget: int | None = None  # what trunk, rate, caller numbers and list allow now; None: the caller keeps to it
     budget_limit: Limit = Limit.TRUNK_CHANNELS  # which of them is the smallest
     cancel_after_s: float | None = None  # the rules allow to give up a call that rang so long; None: never
+    # Who is known to go (break, end of shift, another project): place in `agents`, and seconds until no further call is taken. A call
+    # that was taken before is finished. One who takes no further call already may as well be shown as on a break.
+    leaving: tuple[tuple[int, float], ...] = ()
+    ring_timeout_s: float = 30.0  # a call rings so long at most
+
+    def ready_after(self, seconds: float) -> float:
+        """How many of the ready agents will still take a call so much later."""
+        going = sum(left_s <= seconds and self.agents[n][0] is AgentState.READY for n, left_s in self.leaving)
+        return max(0.0, self.ready - going)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

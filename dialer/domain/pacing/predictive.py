@@ -5,15 +5,16 @@ A call more is worth placing while the chance that its answer would find nobody 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
 
 import numpy as np
 
 from dialer.domain.pacing.beliefs import RING_BINS, Knowledge, Learned, Running
-from dialer.domain.pacing.costs import Costs, Rows
+from dialer.domain.pacing.costs import Costs
 from dialer.domain.pacing.fixed import FixedRatio
-from dialer.domain.pacing.forecast import Forecast, rows_of
+from dialer.domain.pacing.forecast import POINTS, Forecast, rows_of
 from dialer.domain.pacing.lifetable import Array
 from dialer.domain.pacing.policy import Decision, FlightState, Limit, Observation, Snapshot
 from dialer.domain.pacing.steering import Steering
@@ -21,6 +22,7 @@ from dialer.domain.states import AgentState
 
 _CALLS_FOR_AGENT = 15  # under way at most, even if nobody seems to answer: a list may come to life again at any moment
 _AT_WORK = frozenset({AgentState.READY, AgentState.RESERVED, AgentState.TALKING, AgentState.WRAP_UP})
+_NOTHING: Array = np.empty(0)
 _ONE_TO_ONE = FixedRatio(calls_per_ready_agent=1.0)
 
 
@@ -47,8 +49,7 @@ class Predictive:
 
     def _decide(self, snapshot: Snapshot) -> tuple[int, Limit, tuple[UUID, ...]]:
         ringing, detecting, waiting = _flying(snapshot)
-        talking, wrapping_up = _busy(snapshot)
-        running = Running(ringing, talking, wrapping_up)
+        running = Running(ringing, *_busy(snapshot.agents))
         crew = sum(state in _AT_WORK for state, _ in snapshot.agents)
         seconds = 0.0 if self._at_s is None else min(3.0, max(0.0, snapshot.at_s - self._at_s))
         self._at_s = snapshot.at_s
@@ -71,13 +72,16 @@ class Predictive:
             return careful.place, Limit.ABANDONMENT, ()
         if self._forecast is None or self._knowledge.stale(snapshot.at_s):
             self._forecast = Forecast(self._knowledge.beliefs(snapshot.at_s, running), snapshot.agent_wait_s)
+        leaving = {n: left_s for n, left_s in snapshot.leaving if left_s <= self._forecast.horizons_s[-1]}
+        if leaving:
+            running = Running(ringing, *_busy(agent for n, agent in enumerate(snapshot.agents) if n not in leaving))
         rows = rows_of(running, detecting)
-        free = snapshot.ready - waiting
+        costs = Costs(self._forecast, rows, snapshot.ready - waiting, *_leaving(self._forecast, snapshot, leaving))
         at_most = _CALLS_FOR_AGENT * crew - len(snapshot.in_flight)
-        place = Costs(self._forecast, rows, free).most(theta, at_most)
+        place = costs.most(theta, at_most)
         cancel: tuple[UUID, ...] = ()
-        if place == 0 and free <= 0 and snapshot.cancel_after_s is not None:
-            cancel = _too_many(self._forecast, snapshot, rows, free, theta)
+        if place == 0 and snapshot.ready <= waiting and snapshot.cancel_after_s is not None:
+            cancel = _too_many(costs, snapshot, theta)
         return max(place, careful.place), Limit.AGENTS, cancel
 
     def to_state(self) -> dict[str, Any]:
@@ -106,22 +110,41 @@ def _flying(snapshot: Snapshot) -> tuple[Array, Array, int]:
     return np.array(ringing), np.array(detecting), len(snapshot.in_flight) - len(ringing) - len(detecting)
 
 
-def _busy(snapshot: Snapshot) -> tuple[Array, Array]:
-    talking = [age for state, age in snapshot.agents if state is AgentState.TALKING]
-    talking += [0.0 for state, _ in snapshot.agents if state is AgentState.RESERVED]
-    wrapping_up = [age for state, age in snapshot.agents if state is AgentState.WRAP_UP]
+def _busy(agents: Iterable[tuple[AgentState, float]]) -> tuple[Array, Array]:
+    talking, wrapping_up = [], []
+    for state, age in agents:
+        if state is AgentState.TALKING:
+            talking.append(age)
+        elif state is AgentState.WRAP_UP:
+            wrapping_up.append(age)
+        elif state is AgentState.RESERVED:
+            talking.append(0.0)
     return np.array(talking, dtype=np.float64), np.array(wrapping_up, dtype=np.float64)
 
 
-def _too_many(forecast: Forecast, snapshot: Snapshot, rows: Rows, free: float, theta: float) -> tuple[UUID, ...]:
+def _leaving(forecast: Forecast, snapshot: Snapshot, leaving: Mapping[int, float]) -> tuple[Array, Array]:
+    """Of those who will leave: how many of the free ones are gone by each horizon, and the chances of each busy one to be free by it, and still there."""
+    gone, chances = np.zeros(POINTS), []
+    for n, left_s in leaving.items():
+        state = snapshot.agents[n][0]
+        there = forecast.horizons_s < left_s
+        if state is AgentState.READY:
+            gone += ~there
+        elif state in _AT_WORK:
+            row = rows_of(Running(_NOTHING, *_busy([snapshot.agents[n]])), _NOTHING)[0]
+            chances.append(forecast.chances[row] * there)
+    return gone, np.array(chances).reshape(-1, POINTS)
+
+
+def _too_many(costs: Costs, snapshot: Snapshot, theta: float) -> tuple[UUID, ...]:
     """The oldest calls that rang long enough, until an answer would cost no more than theta again."""
     least = snapshot.cancel_after_s or 0.0
     ringing = [(age, attempt) for attempt, state, age in snapshot.in_flight if state is FlightState.PLACED]
     canceled = []
     for age, attempt in sorted(ringing, reverse=True):
         row = min(int(age), RING_BINS - 1)
-        if age < least or Costs(forecast, rows, free).of_one_under_way(row) <= theta:
+        if age < least or costs.of_one_under_way(row) <= theta:
             break
         canceled.append(attempt)
-        rows = np.delete(rows, int(np.argmax(rows == row)))
+        costs = costs.without(row)
     return tuple(canceled)

@@ -28,6 +28,7 @@ _FREQUENCIES = np.exp(2j * np.pi * np.arange(_HALF + 1) / _AROUND)
 # Summed over the upper half of the circle; all frequencies but the first and the last stand for two.
 _UPPER_HALF = np.exp(-2j * np.pi * np.outer(np.arange(_HALF + 1), np.arange(_HALF)) / _AROUND).sum(axis=1) / _AROUND
 _UPPER_HALF[1:-1] *= 2
+_FROM = _FREQUENCIES.conj() ** np.arange(_AROUND)[:, None] * _UPPER_HALF
 
 
 def upper_tail(z: Array) -> Array:
@@ -37,7 +38,7 @@ def upper_tail(z: Array) -> Array:
     return found
 
 
-def at_least(threshold: float, mean: Array, variance: Array, third: Array) -> Array:
+def at_least(threshold: Array, mean: Array, variance: Array, third: Array) -> Array:
     """P(X ≥ threshold) of a whole-numbered X with these cumulants.
 
     The normal tail with continuity correction, its argument made skew like a gamma variable of the same skewness (Wilson and
@@ -57,9 +58,9 @@ def waves(chances: Array) -> Waves:
     return found
 
 
-def at_least_exactly(threshold: float, mean: Array, wave: Waves) -> Array:
+def at_least_exactly(threshold: Array, mean: Array, wave: Waves) -> Array:
     """P(X ≥ threshold) of a sum with this mean whose characteristic function is the product `wave`; for small variances."""
-    first = math.ceil(threshold - 1e-9)
-    found = (wave * (_FREQUENCIES.conj() ** first * _UPPER_HALF)).real.sum(axis=-1)
+    first = np.ceil(threshold - 1e-9).astype(np.intp)
+    found = (wave * _FROM[first % _AROUND]).real.sum(axis=-1)
     # What is farther away than the circle reaches is certain.
     return np.where(np.abs(first - mean) < _CERTAIN, np.clip(found, 0, 1), mean > first)

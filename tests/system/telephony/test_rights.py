@@ -154,14 +154,18 @@ async def test_seat_that_is_no_channel_name_is_as_good_as_gone(scene: Scene, sea
 
 
 async def test_second_originate_with_the_same_id_places_no_second_call(scene: Scene, carrier: Carrier) -> None:
-    number = number_for(Behaviour.NO_ANSWER, serial=77)  # rings on: the first answer to an Originate is the second one's refusal
+    number = number_for(
+        Behaviour.NO_ANSWER, serial=77
+    )  # rings on: the first answer to an Originate is the second one's refusal
     attempt = uuid4().hex
     await scene.place(number, attempt=attempt)
 
     def rings() -> bool:
         return any(event.name == "Newstate" and event.get("ChannelStateDesc") == "Ringing" for event in scene.events)
 
-    await wait_until(rings, timeout_s=10, what="the first call rings")  # of two in the same instant Asterisk may take both
+    await wait_until(
+        rings, timeout_s=10, what="the first call rings"
+    )  # of two in the same instant Asterisk may take both
     await scene.place(number, attempt=attempt)
     # Asterisk places in a thread of its own: hung up earlier, the first call would give its id to the second.
     assert not (await scene.response_to(f"call-{attempt}", timeout_s=10)).answered

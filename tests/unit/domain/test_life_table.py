@@ -88,7 +88,7 @@ def test_small_floors_are_summed_exactly(up: list[float], down: list[float], thr
     expected = sum(chance for value, chance in sums.items() if value >= threshold)
     mean = np.array([sum(up) - sum(down)])
     wave = waves(np.array(up)).prod(axis=0) * waves(np.array(down)).prod(axis=0).conj()
-    assert at_least_exactly(threshold, mean, wave[None, :])[0] == pytest.approx(expected, abs=1e-4)
+    assert at_least_exactly(np.array([threshold]), mean, wave[None, :])[0] == pytest.approx(expected, abs=1e-4)
 
 
 def test_large_floors_are_close_to_their_sum() -> None:
@@ -97,5 +97,5 @@ def test_large_floors_are_close_to_their_sum() -> None:
     variance = 150 * p * (1 - p) + 45 * 0.2 * 0.8
     third = 150 * p * (1 - p) * (1 - 2 * p) - 45 * 0.2 * 0.8 * 0.6
     for threshold in (12, 16, 20):
-        found = at_least(threshold, *(np.array([value]) for value in (150 * p - 9, variance, third)))[0]
+        found = at_least(np.array([threshold]), *(np.array([value]) for value in (150 * p - 9, variance, third)))[0]
         assert found == pytest.approx((drawn >= threshold).mean(), rel=0.05)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import UUID
 
 import pytest
@@ -68,6 +69,15 @@ def test_ratio_falls_back_to_one_call_an_agent_over_the_abandonment_cap() -> Non
 
 def test_ratio_is_not_judged_by_a_handful_of_answers() -> None:
     assert decide(a_snapshot(mode=Mode.RATIO, ratio=3, ready=4, answered=5, abandoned=1)).place == 12
+
+
+@pytest.mark.parametrize(("mode", "ratio", "placed"), [(Mode.PROGRESSIVE, 1.0, 3), (Mode.RATIO, 2.0, 6)])
+def test_no_call_is_placed_for_an_agent_who_may_be_gone_when_it_is_answered(
+    mode: Mode, ratio: float, placed: int
+) -> None:
+    snapshot = a_snapshot(mode=mode, ratio=ratio, ready=5, busy=2)
+    leaving = ((0, 12.0), (1, 30.0), (2, 31.0), (6, 0.0))
+    assert decide(replace(snapshot, leaving=leaving, ring_timeout_s=30.0)).place == placed
 
 
 @pytest.mark.parametrize("mode", [Mode.MANUAL, Mode.PREVIEW])

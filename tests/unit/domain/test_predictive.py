@@ -124,6 +124,44 @@ def test_more_calls_under_way_never_mean_more_calls(
     assert after <= before
 
 
+@settings(deadline=None, max_examples=300)
+@given(st.data(), st.lists(in_any_flight, max_size=60), st.lists(busy, max_size=40), st.integers(0, 30), budgets)
+def test_one_agent_more_known_to_leave_never_means_more_calls(
+    data: st.DataObject, flying: list[Flight], agents: list[Agent], ready: int, counted: tuple[int, int]
+) -> None:
+    crew = ready + len(agents)
+    going = data.draw(st.dictionaries(st.integers(0, max(0, crew - 1)), st.floats(0, 40), max_size=min(crew, 6)))
+    *before, last = [*going.items()] or [(0, 0.0)]
+    snapshot = a_snapshot(flying, agents, ready=ready, counted=counted)
+    if not crew:
+        return
+    policy = an_experienced_policy()
+    fewer = policy.decide(replace(snapshot, leaving=tuple(before))).place
+    assert policy.decide(replace(snapshot, leaving=(*before, last))).place <= fewer
+
+
+def test_agents_who_leave_before_the_answer_are_not_dialled_for() -> None:
+    soon_free = [(AgentState.WRAP_UP, 14.0)] * 8
+    all_leave = tuple((n, 2.0) for n in range(8))
+    assert an_experienced_policy().decide(a_snapshot([], soon_free, ready=0, leaving=all_leave)).place == 0
+    assert an_experienced_policy().decide(a_snapshot([], [], ready=8, leaving=all_leave)).place == 0
+
+
+def test_agents_who_leave_later_than_calls_ring_are_dialled_for_as_ever() -> None:
+    soon_free = [(AgentState.WRAP_UP, 14.0)] * 8
+    snapshot = a_snapshot([], soon_free, ready=2)
+    later = replace(snapshot, leaving=tuple((n, 300.0) for n in range(10)))
+    assert an_experienced_policy().decide(later) == an_experienced_policy().decide(snapshot)
+
+
+def test_calls_under_way_are_given_up_when_those_they_were_for_will_be_gone() -> None:
+    flying: list[Flight] = [(FlightState.PLACED, 16.0)] * 12
+    snapshot = a_snapshot(flying, [(AgentState.WRAP_UP, 14.0)] * 8, ready=0, cancel_after_s=15.0)
+    assert an_experienced_policy().decide(snapshot).cancel == ()
+    going = replace(snapshot, leaving=tuple((n, 1.0) for n in range(8)))
+    assert len(an_experienced_policy().decide(going).cancel) >= 10
+
+
 @settings(deadline=None)
 @given(st.lists(in_any_flight, max_size=60), st.lists(busy, max_size=40), st.integers(0, 30), budgets)
 def test_a_restart_decides_as_before(

@@ -11,6 +11,7 @@ import pytest
 from dialer.domain.pacing import Decision, FlightState, Snapshot
 from dialer.domain.pacing.fixed import FixedRatio
 from dialer.domain.pacing.predictive import Predictive
+from dialer.domain.states import AgentState
 from dialer.simulation import Day, Floor, Steps, World, always
 from dialer.simulation.compare import POLICIES, Overdial, play
 from dialer.simulation.durations import Duration, LogNormal, Measured, Mixture
@@ -81,6 +82,22 @@ def test_agents_who_leave_finish_their_call_and_get_no_other() -> None:
     day = Floor(replace(HOUR, leaving=(0.5, 1_800.0, 60.0)), policy, Random(1)).run()
     assert len(policy.seen[-1].agents) == 4
     assert 4 * 3_600 + 4 * 1_800 <= day.logged_in_s <= 4 * 3_600 + 4 * 2_300
+
+
+def test_an_agent_who_has_asked_to_leave_is_no_longer_counted_on() -> None:
+    policy = Watched(1.0)
+    Floor(replace(HOUR, leaving=(0.5, 1_800.0, 60.0)), policy, Random(1)).run()
+    late = [state for one in policy.seen if 1_800 <= one.at_s <= 1_860 for state, _ in one.agents]
+    assert late.count(AgentState.BREAK) > 10
+    assert not any(one.leaving for one in policy.seen)
+
+
+def test_one_call_for_each_ready_agent_abandons_nobody_when_all_are_known_to_leave() -> None:
+    shift = replace(HOUR, answer=always(0.7), hours=0.2, leaving=(1.0, 600.0, 30.0))
+    known = [play("1:1", replace(shift, leaving_known=True), seed) for seed in range(6)]
+    unknown = [play("1:1", shift, seed) for seed in range(6)]
+    assert sum(day.abandoned for day in known) == 0
+    assert sum(day.abandoned for day in unknown) > 0
 
 
 def test_answers_follow_the_hours() -> None:
