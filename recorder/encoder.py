@@ -11,11 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from recorder.analysis import Analysis
 from recorder.errors import BadLeg, EncoderFailed, StoreRefused
 from recorder.master import Master
 
 _START_TIMEOUT_S: Final = 30.0
 _END_TIMEOUT_S: Final = 5.0
+_LONGEST_LINE: Final = 1 << 20
 _ROOT: Final = str(Path(__file__).resolve().parent.parent)
 
 
@@ -89,6 +91,7 @@ class Encoder:
             "recorder.worker",
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
+            limit=_LONGEST_LINE,
             env={**os.environ, "PYTHONPATH": path, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"},
         )
         await _line(self._process)
@@ -175,4 +178,5 @@ def _master(reply: dict[str, Any]) -> Master:
         sha256=bytes.fromhex(reply["sha256"]),
         duration_ms=reply["duration_ms"],
         faults=reply["faults"],
+        analysis=reply["analysis"] and Analysis.of_json(reply["analysis"]),
     )

@@ -14,6 +14,8 @@ SILENT_BELOW: Final = 328
 _OUT_OF_STEP_MS: Final = 200
 _SHORT_AT_LEAST_MS: Final = 1500
 _SHORT_SHARE: Final = 0.02
+_CLIPPED_SHARE: Final = 0.01  # a full-blown vowel touches the stop; one sample in a hundred is distortion
+_FAINT_BELOW_DB: Final = -38.0
 
 
 class Fault(StrEnum):
@@ -26,17 +28,24 @@ class Fault(StrEnum):
     OUT_OF_STEP = "out_of_step"  # the sides differ in length; the shorter was padded at its end
     SHORT = "short"  # less sound than the call lasted
     LONG = "long"  # more sound than the call lasted
+    CLIPPED = "clipped"  # the voice on this side is cut off at its peaks: a gain is too high
+    FAINT = "faint"  # the voice on this side is hardly to be heard: a gain is too low
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegMeasure:
-    """What was seen of one leg: its length, whether it was there and closed, and how long it was loud."""
+    """What was seen of one leg: its length, whether it was there and closed, how long it was loud, and its voice.
+
+    `speech_db` is dB of full scale (None: no voice); `clipped_share` is of the samples with voice.
+    """
 
     side: Side
     present: bool
     closed: bool
     frames: int
     loud_ms: int
+    speech_db: float | None = None
+    clipped_share: float = 0.0
 
 
 def judge(legs: tuple[LegMeasure, LegMeasure], *, rate_hz: int, expected_ms: int | None) -> list[dict[str, Any]]:
@@ -52,6 +61,10 @@ def judge(legs: tuple[LegMeasure, LegMeasure], *, rate_hz: int, expected_ms: int
                 found.append({"fault": Fault.HEADER_REPAIRED, "side": leg.side})
             if leg.loud_ms == 0:
                 found.append({"fault": Fault.LEG_SILENT, "side": leg.side})
+            if leg.clipped_share > _CLIPPED_SHARE:
+                found.append({"fault": Fault.CLIPPED, "side": leg.side})
+            if leg.speech_db is not None and leg.speech_db < _FAINT_BELOW_DB:
+                found.append({"fault": Fault.FAINT, "side": leg.side})
     lengths_ms = [leg.frames * 1000 // rate_hz for leg in legs]
     apart_ms = abs(lengths_ms[0] - lengths_ms[1])
     if all(lengths_ms) and apart_ms > _OUT_OF_STEP_MS:

@@ -142,6 +142,7 @@ class Intake:
             bytes=master.bytes,
             duration_ms=master.duration_ms,
             faults=master.faults,
+            analysis=master.analysis,
         )
         async with self._connection() as conn:
             await ledger.record_stored(conn, call, file, at=self._clock())

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
 
+from recorder.analysis import Analysis, Waveform
 from recorder.spool import bring_back
 
 if TYPE_CHECKING:
@@ -104,6 +105,7 @@ class StoredFile:
     bytes: int
     duration_ms: int
     faults: list[dict[str, Any]]
+    analysis: Analysis | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -134,13 +136,25 @@ async def call(conn: Conn, attempt_id: UUID) -> Call | None:
 
 
 _STORED = """
-insert into recordings (attempt_id, lead_id, project_id, agent_id, state, path, sha256, bytes, duration_ms, faults,
-                        started_at, ended_at, created_at)
-values ($1, $2, $3, $4, 'stored', $5, $6, $7, $8, $9::text::jsonb, $10, $11, $12)
-on conflict (attempt_id) do update set
-    state = 'stored', reason = null, agent_id = excluded.agent_id, path = excluded.path, sha256 = excluded.sha256, bytes = excluded.bytes,
-    duration_ms = excluded.duration_ms, faults = excluded.faults, started_at = excluded.started_at,
-    ended_at = excluded.ended_at, verified_at = null
+with kept as (
+    insert into recordings (attempt_id, lead_id, project_id, agent_id, state, path, sha256, bytes, duration_ms, faults,
+                            started_at, ended_at, created_at, customer_ms, agent_ms, customer_first_word_ms, agent_first_word_ms,
+                            dead_air_ms, longest_silence_ms, talk_over_ms, talk_overs, longest_monologue_ms, customer_db, agent_db)
+    values ($1, $2, $3, $4, 'stored', $5, $6, $7, $8, $9::text::jsonb, $10, $11, $12,
+            $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
+    on conflict (attempt_id) do update set
+        state = 'stored', reason = null, agent_id = excluded.agent_id, path = excluded.path, sha256 = excluded.sha256,
+        bytes = excluded.bytes, duration_ms = excluded.duration_ms, faults = excluded.faults, started_at = excluded.started_at,
+        ended_at = excluded.ended_at, verified_at = null, customer_ms = excluded.customer_ms, agent_ms = excluded.agent_ms,
+        customer_first_word_ms = excluded.customer_first_word_ms, agent_first_word_ms = excluded.agent_first_word_ms,
+        dead_air_ms = excluded.dead_air_ms, longest_silence_ms = excluded.longest_silence_ms, talk_over_ms = excluded.talk_over_ms,
+        talk_overs = excluded.talk_overs, longest_monologue_ms = excluded.longest_monologue_ms,
+        customer_db = excluded.customer_db, agent_db = excluded.agent_db
+    returning id
+)
+insert into recording_waveforms (recording_id, each_ms, customer, agent)
+select id, $24, $25, $26 from kept where $24::integer is not null
+on conflict (recording_id) do update set each_ms = excluded.each_ms, customer = excluded.customer, agent = excluded.agent
 """
 
 
@@ -148,8 +162,28 @@ async def record_stored(conn: Conn, call: Call, file: StoredFile, *, at: datetim
     """The store holds the call's master under its name; not verified yet."""
     await conn.execute(
         _STORED, call.attempt_id, call.lead_id, call.project_id, call.agent_id, file.path, file.sha256, file.bytes,
-        file.duration_ms, json.dumps(file.faults), call.answered_at, call.ended_at, at,
+        file.duration_ms, json.dumps(file.faults), call.answered_at, call.ended_at, at, *_figures(file.analysis),
     )  # fmt: skip
+
+
+def _figures(analysis: Analysis | None) -> tuple[object, ...]:
+    if analysis is None:
+        return (None,) * 14
+    talk, wave = analysis.talk, analysis.waveform
+    return (
+        talk.customer_ms, talk.agent_ms, talk.customer_first_word_ms, talk.agent_first_word_ms, talk.dead_air_ms, talk.longest_silence_ms,
+        talk.talk_over_ms, talk.talk_overs, talk.longest_monologue_ms, analysis.customer_db, analysis.agent_db,
+        wave.each_ms, wave.customer, wave.agent,
+    )  # fmt: skip
+
+
+_WAVEFORM = "select each_ms, customer, agent from recording_waveforms where recording_id = $1"
+
+
+async def waveform(conn: Conn, recording_id: UUID) -> Waveform | None:
+    """The peaks of a recording; None where there are none."""
+    row = await conn.fetchrow(_WAVEFORM, recording_id)
+    return None if row is None else Waveform(**dict(row))
 
 
 _VERIFIED = "update recordings set verified_at = $3 where attempt_id = $1 and sha256 = $2 and state = 'stored'"

@@ -18,13 +18,16 @@ import numpy as np
 from av.audio.stream import AudioStream
 from numpy.typing import NDArray
 
+from recorder.activity import BLOCK_S, FRAME_MS, Activity, waveform
+from recorder.analysis import Analysis, Waveform
 from recorder.errors import BadLeg
-from recorder.faults import SILENT_BELOW, LegMeasure, Side, judge
+from recorder.faults import LegMeasure, Side, judge
+from recorder.talk import figures
 from recorder.wav import HEADER_BYTES, WavLayout, read_layout
 
 BIT_RATE: Final = 24_000
-_BLOCK_S: Final = 10  # seconds of sound handled at once
-_WINDOWS_PER_S: Final = 10
+WAVEFORM_POINTS: Final = 1000
+"""Peaks kept for a side: as many as a screen has columns for."""
 
 # voip keeps the two sides apart (-30 dB; "audio" only -15 dB at this rate); bitexact: no random serial number in the container.
 _CODEC_OPTIONS: Final = {"application": "voip", "compression_level": "0", "frame_duration": "20"}
@@ -41,6 +44,7 @@ class Master:
     bytes: int
     duration_ms: int
     faults: list[dict[str, Any]]
+    analysis: Analysis | None = None
 
 
 class Leg:
@@ -51,7 +55,7 @@ class Leg:
         self._file: BinaryIO | None = None
         self._layout: WavLayout | None = None
         self._left = 0
-        self._loud_windows = 0
+        self.activity = Activity()
         try:
             self._file = path.open("rb")
         except FileNotFoundError:
@@ -76,24 +80,17 @@ class Leg:
         """Samples in the leg."""
         return 0 if self._layout is None else self._layout.frames
 
-    def read_into(self, out: Samples, window: int) -> None:
-        """Fill `out` with the next samples, then silence; count the windows that are loud."""
+    def read_into(self, out: Samples, rate_hz: int) -> None:
+        """Fill `out` with the next samples, then silence; listen to them on the way."""
         wanted = min(len(out), self._left)
         got = 0
         if wanted and self._file is not None:
             block = np.frombuffer(self._file.read(2 * wanted), dtype="<i2")
             got = len(block)
             out[:got] = block
-            self._count_loud(block, window)
+            self.activity.hear(block, rate_hz)
         out[got:] = 0
         self._left -= wanted
-
-    def _count_loud(self, block: Samples, window: int) -> None:
-        whole = len(block) // window * window
-        windows = block[:whole].reshape(-1, window)
-        self._loud_windows += int(
-            np.count_nonzero((windows.max(axis=1) > SILENT_BELOW) | (windows.min(axis=1) < -SILENT_BELOW))
-        )
 
     def measure(self) -> LegMeasure:
         """What was seen so far."""
@@ -102,7 +99,9 @@ class Leg:
             present=self._file is not None,
             closed=self._layout is not None and self._layout.closed,
             frames=self.frames,
-            loud_ms=self._loud_windows * 1000 // _WINDOWS_PER_S,
+            loud_ms=self.activity.loud_ms,
+            speech_db=self.activity.speech_db,
+            clipped_share=self.activity.clipped_share,
         )
 
     def __enter__(self) -> Self:
@@ -180,21 +179,39 @@ def make_master(customer: Path, agent: Path, part: Path, *, expected_ms: int | N
                 raise sink.failure from error
             raise
         faults = judge((left.measure(), right.measure()), rate_hz=rate_hz, expected_ms=expected_ms)
-        return Master(bytes=sink.size, sha256=sha256, duration_ms=frames * 1000 // rate_hz, faults=faults)
+        return Master(
+            bytes=sink.size,
+            sha256=sha256,
+            duration_ms=frames * 1000 // rate_hz,
+            faults=faults,
+            analysis=_analysis(left.activity, right.activity),
+        )
+
+
+def _analysis(customer: Activity, agent: Activity) -> Analysis:
+    peaks = [side.peaks for side in (customer, agent)]
+    longest = max(len(side) for side in peaks)
+    each_ms, left = waveform(np.pad(peaks[0], (0, longest - len(peaks[0]))), WAVEFORM_POINTS)
+    _, right = waveform(np.pad(peaks[1], (0, longest - len(peaks[1]))), WAVEFORM_POINTS)
+    return Analysis(
+        talk=figures(customer.voiced, agent.voiced, frame_ms=FRAME_MS),
+        customer_db=customer.speech_db,
+        agent_db=agent.speech_db,
+        waveform=Waveform(each_ms=each_ms, customer=left, agent=right),
+    )
 
 
 def _encode(left: Leg, right: Leg, frames: int, rate_hz: int, sink: HashedFile) -> None:
-    window = rate_hz // _WINDOWS_PER_S
     with av.open(sink, "w", format="ogg", options=_CONTAINER_OPTIONS) as container:
         stream = opus_stream(container, rate_hz)
-        block = rate_hz * _BLOCK_S
+        block = rate_hz * BLOCK_S
         side = np.empty(block, dtype="<i2")
         for start in range(0, frames, block):
             count = min(block, frames - start)
             stereo = np.empty((1, 2 * count), dtype="<i2")
-            left.read_into(side[:count], window)
+            left.read_into(side[:count], rate_hz)
             stereo[0, 0::2] = side[:count]
-            right.read_into(side[:count], window)
+            right.read_into(side[:count], rate_hz)
             stereo[0, 1::2] = side[:count]
             encode_block(container, stream, stereo, rate_hz=rate_hz, start=start)
         container.mux(stream.encode(None))

@@ -36,7 +36,13 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
         return {"errno": error.errno or 0, "message": error.strerror or str(error)}
     except FFmpegError as error:
         return {"bad_leg": "encode_failed", "message": str(error)}
-    return {"bytes": made.bytes, "sha256": made.sha256.hex(), "duration_ms": made.duration_ms, "faults": made.faults}
+    return {
+        "bytes": made.bytes,
+        "sha256": made.sha256.hex(),
+        "duration_ms": made.duration_ms,
+        "faults": made.faults,
+        "analysis": made.analysis and made.analysis.as_json(),
+    }
 
 
 def main() -> None:

@@ -102,12 +102,25 @@ class RecordingRow:
     ended_at: datetime | None
     created_at: datetime
     verified_at: datetime | None
+    customer_ms: int | None
+    agent_ms: int | None
+    customer_first_word_ms: int | None
+    agent_first_word_ms: int | None
+    dead_air_ms: int | None
+    longest_silence_ms: int | None
+    talk_over_ms: int | None
+    talk_overs: int | None
+    longest_monologue_ms: int | None
+    customer_db: float | None
+    agent_db: float | None
     number: str
     mask_numbers: bool
 
 
 _RECORDING = """r.id, r.attempt_id, r.lead_id, r.project_id, r.agent_id, r.state, r.reason, r.path, r.sha256, r.bytes, r.duration_ms,
-    r.started_at, r.ended_at, r.created_at, r.verified_at, a.number, p.mask_numbers"""
+    r.started_at, r.ended_at, r.created_at, r.verified_at, r.customer_ms, r.agent_ms, r.customer_first_word_ms, r.agent_first_word_ms,
+    r.dead_air_ms, r.longest_silence_ms, r.talk_over_ms, r.talk_overs, r.longest_monologue_ms, r.customer_db, r.agent_db,
+    a.number, p.mask_numbers"""
 
 RECORDINGS = f"""
 select {_RECORDING} from recordings r

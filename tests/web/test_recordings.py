@@ -164,3 +164,21 @@ async def test_recordings_are_listed_with_their_call_and_a_masked_number(house: 
     assert listed["id"] == str(recording)
     assert listed["number"] == "+86138****5678"
     assert listed["sha256"] == hashlib.sha256(SOUND).hexdigest()
+
+
+async def test_a_recording_tells_who_spoke_when_and_has_a_picture(house: House) -> None:
+    recording, listener = await a_recording(house), await house.person(Role.QA)
+    assert (await listener.get(f"/recordings/{recording}"))["talk"] is None
+    missing = await listener.ask("GET", f"/recordings/{recording}/waveform")
+    assert (missing.status, missing.error_id) == (404, "waveform_unknown")
+    await house.pool.execute(
+        "update recordings set customer_ms = 0, agent_ms = 700, agent_first_word_ms = 90, dead_air_ms = 0, longest_silence_ms = 200, "
+        "talk_over_ms = 0, talk_overs = 0, longest_monologue_ms = 700, agent_db = -21.5 where id = $1", recording,
+    )  # fmt: skip
+    await house.pool.execute(
+        "insert into recording_waveforms values ($1, 100, $2, $3)", recording, b"\x00\x00", b"\x05\xff"
+    )
+    talk = (await listener.get(f"/recordings/{recording}"))["talk"]
+    assert (talk["customer_ms"], talk["customer_first_word_ms"], talk["agent_db"]) == (0, None, -21.5)
+    wave = await listener.get(f"/recordings/{recording}/waveform")
+    assert wave == {"each_ms": 100, "customer": [0, 0], "agent": [5, 255]}

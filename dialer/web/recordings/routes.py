@@ -16,9 +16,9 @@ from dialer.web.api import operation
 from dialer.web.call import Call
 from dialer.web.fields import Page, after_cursor, moment, page_of
 from dialer.web.masking import shown
-from dialer.web.recordings.types import Recording, RecordingQuery
+from dialer.web.recordings.types import Recording, RecordingQuery, Talk, Waveform
 from dialer.web.roles import LISTENERS
-from recorder import streaming
+from recorder import ledger, streaming
 from recorder.errors import RecorderError
 from recorder.paths import locate
 from recorder.streaming import StreamPlan
@@ -46,6 +46,18 @@ async def get_recording(call: Call, recording_id: UUID) -> Recording:
     """Its facts, without its sound."""
     async with call.connection() as conn:
         return _shown(_there(await history.recording(conn, recording_id)))
+
+
+@operation("GET", "/recordings/{recording_id}/waveform", roles=LISTENERS, summary="The picture of a recording")
+async def get_waveform(call: Call, recording_id: UUID) -> Waveform:
+    """Peaks of both sides, at most 1000 each, for a player to draw before any sound has come."""
+    async with call.connection() as conn:
+        wave = await ledger.waveform(conn, recording_id)
+    if wave is None:
+        raise NotFound(
+            "waveform_unknown", "There is no picture of this recording: it has no sound, or is older than analysis."
+        )
+    return Waveform(each_ms=wave.each_ms, customer=list(wave.customer), agent=list(wave.agent))
 
 
 @operation(
@@ -121,13 +133,16 @@ def _plan(call: Call, row: RecordingRow, size: int, sha256: bytes, method: Liter
 
 def _shown(row: RecordingRow) -> Recording:
     values = {
-        name: getattr(row, name) for name in Recording.model_fields if name not in {"call_id", "sha256", "number"}
+        name: getattr(row, name)
+        for name in Recording.model_fields
+        if name not in {"call_id", "sha256", "number", "talk"}
     }
     return Recording(
         **values,
         call_id=row.attempt_id,
         sha256=row.sha256.hex() if row.sha256 else None,
         number=shown(row.number, masked=row.mask_numbers),
+        talk=None if row.customer_ms is None else Talk.model_validate(row),
     )
 
 

@@ -23,6 +23,30 @@ class RecordingQuery(PageQuery):
     until: Moment | None = Field(default=None, description="Answered before.")
 
 
+class Talk(Out):
+    """Who spoke when, in milliseconds from the answer. Dead air is silence of both sides from 3 s on."""
+
+    customer_ms: int = Field(description="0: the customer never spoke.")
+    agent_ms: int
+    customer_first_word_ms: int | None
+    agent_first_word_ms: int | None
+    dead_air_ms: int
+    longest_silence_ms: int
+    talk_over_ms: int
+    talk_overs: int
+    longest_monologue_ms: int
+    customer_db: float | None = Field(description="Level of the voice, RMS in dB of full scale; null without a voice.")
+    agent_db: float | None
+
+
+class Waveform(Out):
+    """Peaks of both sides, 0 to 255 of full scale."""
+
+    each_ms: int = Field(description="What a peak stands for.")
+    customer: list[int]
+    agent: list[int]
+
+
 class Recording(Out):
     """A recording: stereo, the customer on the left, the agent on the right."""
 
@@ -40,3 +64,4 @@ class Recording(Out):
     started_at: datetime | None
     ended_at: datetime | None
     verified_at: datetime | None
+    talk: Talk | None = Field(description="Null where the call was not analysed.")
