@@ -19,7 +19,7 @@ from campaigns.errors import BadInput, Conflict, Missing
 from campaigns.retry import DEFAULT_RETRY_RULES, RetryRule
 from campaigns.retry import save as save_retry_rules
 from campaigns.sql import Connection, OneConnection
-from campaigns.states import DialMode, Effect, LeadState, ProjectState
+from campaigns.states import AtPreviewLimit, DialMode, Effect, LeadState, ProjectState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +66,11 @@ class Project:
     agent_ids: frozenset[UUID]
     dispositions: tuple[Disposition, ...]
     retry_rules: tuple[RetryRule, ...]
+    preview_at_limit: AtPreviewLimit = AtPreviewLimit.GIVE_BACK
+    preview_skips_per_hour: int = 20
+    preview_skips_per_lead: int = 3
+    preview_skip_wait_s: int = 300
+    preview_same_agent_wait_s: int = 3600
 
     @property
     def trunk_id(self) -> UUID | None:
@@ -76,6 +81,7 @@ class Project:
 SETTINGS: Final = frozenset({
     "name", "client", "mode", "ratio", "trunk_id", "zone", "window_start", "window_end", "ring_timeout_s", "agent_wait_ms", "wrap_up_limit_s",
     "preview_limit_s", "abandonment_cap", "max_attempts", "daily_cap_per_number", "safe_harbour", "record_calls", "mask_numbers", "script",
+    "preview_at_limit", "preview_skips_per_hour", "preview_skips_per_lead", "preview_skip_wait_s", "preview_same_agent_wait_s",
 })  # fmt: skip
 """What `create_project` and `update_project` take: columns of `projects`, by these names and no others."""
 
@@ -242,7 +248,7 @@ def _check_zone(zone: object) -> None:
         raise BadInput("zone_unknown", "There is no such time zone; give a name such as Asia/Shanghai.") from error
 
 
-_PLAIN: Final = ("id", "created_at", *sorted(SETTINGS - {"mode", "trunk_id"}))
+_PLAIN: Final = ("id", "created_at", *sorted(SETTINGS - {"mode", "trunk_id", "preview_at_limit"}))
 
 
 def _project(row: asyncpg.Record) -> Project:
@@ -250,6 +256,7 @@ def _project(row: asyncpg.Record) -> Project:
         **{name: row[name] for name in _PLAIN},
         state=ProjectState(row["state"]),
         mode=DialMode(row["mode"]),
+        preview_at_limit=AtPreviewLimit(row["preview_at_limit"]),
         trunk=trunk(row["trunk"]) if row["trunk"] else None,
         caller_numbers=tuple(caller_number(number) for number in row["caller_numbers"]),
         agent_ids=frozenset(row["agent_ids"]),

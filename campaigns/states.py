@@ -25,6 +25,21 @@ class DialMode(StrEnum):
     PREDICTIVE = "predictive"
 
 
+class AtPreviewLimit(StrEnum):
+    """What happens to a lead that is shown when the time for looking at it is over; the same words as in `projects.preview_at_limit`."""
+
+    GIVE_BACK = "give_back"
+    DIAL = "dial"
+
+
+class PreviewPass(StrEnum):
+    """How a lead that was shown came to be not dialled; the same words as in `preview_passes.how`."""
+
+    SKIPPED = "skipped"  # the agent said so, with a reason
+    LAPSED = "lapsed"  # the time for looking at it was over
+    LEFT = "left"  # the agent went on a break or home
+
+
 class LeadState(StrEnum):
     """The same words as in `leads.state`."""
 

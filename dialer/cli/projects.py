@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Any
 from uuid import UUID
 
 import typer
 
-from dialer.cli.office import Office, in_office, shown
+from dialer.cli.office import Office, in_office, now, shown
 from dialer.cli.output import Output
 from dialer.web.projects import routes, settings
-from dialer.web.projects.types import Mode, State
+from dialer.web.projects.types import AtPreviewLimit, Mode, State
+from dialer.web.reports import routes as reports
 
 app = typer.Typer(no_args_is_help=True, help="What is dialled, when, how, by whom.")
 Named = Annotated[str, typer.Argument(help="Name or id of the project.")]
@@ -106,6 +108,14 @@ def change(
     window: Annotated[str | None, typer.Option(help="When it may dial, local time: 09:00-20:00.")] = None,
     ring_timeout_s: Annotated[int | None, typer.Option(help="How long it may ring.")] = None,
     trunk: Annotated[str | None, typer.Option(help="Name or id of the trunk.")] = None,
+    preview_limit_s: Annotated[int | None, typer.Option(help="How long an agent may look at a lead.")] = None,
+    preview_at_limit: Annotated[AtPreviewLimit | None, typer.Option(help="What happens to the lead then.")] = None,
+    preview_skips_per_hour: Annotated[int | None, typer.Option(help="Leads an agent may skip in an hour.")] = None,
+    preview_skips_per_lead: Annotated[int | None, typer.Option(help="How often a lead may be skipped.")] = None,
+    preview_skip_wait_s: Annotated[int | None, typer.Option(help="How long a skipped lead rests.")] = None,
+    preview_same_agent_wait_s: Annotated[
+        int | None, typer.Option(help="After how long it may come to the same agent.")
+    ] = None,
 ) -> None:
     """Change a project; the engine takes it at once."""
     output: Output = context.obj.output
@@ -118,6 +128,12 @@ def change(
             "window_start": start or None,
             "window_end": end or None,
             "ring_timeout_s": ring_timeout_s,
+            "preview_limit_s": preview_limit_s,
+            "preview_at_limit": preview_at_limit,
+            "preview_skips_per_hour": preview_skips_per_hour,
+            "preview_skips_per_lead": preview_skips_per_lead,
+            "preview_skip_wait_s": preview_skip_wait_s,
+            "preview_same_agent_wait_s": preview_same_agent_wait_s,
             "trunk_id": await office.id_of("trunk", trunk) if trunk else None,
         }
         return await office.do(routes.change_project, body=wanted, project_id=await office.id_of("project", name))
@@ -189,3 +205,21 @@ def caller_numbers(
 
     ids = in_office(work)
     output.rows([{"caller_number_id": one} for one in ids], empty="It may show none yet, so nothing is dialled.")
+
+
+@app.command()
+def previews(
+    context: typer.Context,
+    name: Named,
+    hours: Annotated[float, typer.Option(help="Of the last hours.", min=0)] = 24,
+) -> None:
+    """What became of the leads shown in preview: who dialled, who skipped and why."""
+    output: Output = context.obj.output
+
+    async def work(office: Office) -> list[dict[str, Any]]:
+        project_id = await office.id_of("project", name)
+        since = now() - timedelta(hours=hours)
+        found = await office.do(reports.get_previews, query={"since": since}, project_id=project_id)
+        return [shown(one) for one in found.agents]
+
+    output.rows(in_office(work), empty="No lead was shown.")

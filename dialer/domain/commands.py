@@ -69,9 +69,10 @@ class PreviewNext:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreviewSkip:
-    """Give the lead shown back to the list."""
+    """Do not dial the lead shown, and say why (1 to 200 characters); how often that is allowed is for the project to say."""
 
     agent_id: UUID
+    reason: str
     kind: Literal["preview_skip"] = "preview_skip"
 
 

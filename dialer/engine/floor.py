@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from campaigns.preview import PreviewLead
+from campaigns.states import AtPreviewLimit
 from dialer.domain.ids import attempt_of_channel, call_channel
 from dialer.domain.matching import Need, ReadyAgent
 from dialer.domain.outcomes import Outcome
@@ -69,13 +71,11 @@ class Seat:
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class ShownLead:
-    """The lead an agent looks at in preview."""
+    """The lead an agent looks at in preview: what gives it back to the list, what happens at the limit, how many leads may still be skipped."""
 
-    project_id: UUID
-    lead_id: int
-    number: str
-    name: str
-    held: object  # what gives it back to the list
+    held: PreviewLead
+    at_limit: AtPreviewLimit
+    skips_left: int
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

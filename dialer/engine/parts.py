@@ -23,6 +23,7 @@ from dialer.engine.counts import Counts
 from dialer.engine.desk import Desk
 from dialer.engine.desk.dialling import Dialling
 from dialer.engine.desk.presence import Presence
+from dialer.engine.desk.previewing import Previewing
 from dialer.engine.desk.results import Results
 from dialer.engine.desk.talking import Talking
 from dialer.engine.explain import Explain
@@ -149,10 +150,12 @@ def assemble(
         secrets.token_bytes,
         obstacle,
     )
+    previewing = Previewing(pool, projects, agents, dialling, tasks, clock)
     desk = Desk(
         floor,
-        Presence(config.node, pool, floor, agents, dialling, clock),
+        Presence(config.node, pool, floor, agents, previewing, clock),
         dialling,
+        previewing,
         Talking(floor, agents, calls, wrapping, ami),
         Results(pool, agents, clock),
         projects,

@@ -54,6 +54,8 @@ class Publishing:
                 "call_state": call.state.value if call else None,
                 "wrap_up_until": _iso(agent.timer_until) if in_wrap_up else None,
                 "preview_until": _iso(agent.timer_until) if agent.state is AgentState.PREVIEW else None,
+                "preview_at_limit": agent.shown.at_limit.value if agent.shown else None,
+                "preview_skips_left": agent.shown.skips_left if agent.shown else None,
                 "logged_in_at": _iso(agent.logged_in_at),
             },
         )

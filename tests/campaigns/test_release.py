@@ -18,7 +18,6 @@ from campaigns.claim import claim, claim_number
 from campaigns.do_not_call import contains
 from campaigns.errors import BadInput, Missing
 from campaigns.leads import get_lead
-from campaigns.preview import give_back, hold_for_preview
 from campaigns.release import EndedAttempt, WrapUp, finish, wrap_up
 from campaigns.retry import RetryRule
 from campaigns.sql import Pool
@@ -293,31 +292,3 @@ async def test_a_result_that_cannot_be_used_is_refused_and_changes_nothing(pool:
     with pytest.raises(Missing):
         await wrap_up(pool, WrapUp(attempt_id=uuid4(), disposition="agreed", now=LATER))
     assert await pool.fetchval("select count(*) from attempts where disposition is null and wrapped_at is null") == 1
-
-
-async def test_a_previewed_lead_is_kept_for_its_agent_and_comes_back_by_itself(pool: Pool) -> None:
-    project = await a_project(pool)
-    lead_id = await a_lead(pool, project.id)
-    until = NOON + timedelta(minutes=1)
-    shown = await hold_for_preview(pool, project_id=project.id, now=NOON, until=until)
-    assert shown is not None
-    assert shown.lead_id == lead_id
-    assert await hold_for_preview(pool, project_id=project.id, now=NOON, until=until) is None
-    assert await claim(pool, a_request(project)) == []
-    assert len(await claim(pool, a_request(project, now=until))) == 1
-
-
-async def test_a_previewed_lead_can_be_dialled_or_given_back_to_its_place(pool: Pool) -> None:
-    project = await a_project(pool)
-    lead_id = await a_lead(pool, project.id)
-    until = NOON + timedelta(minutes=1)
-    for _ in range(2):
-        shown = await hold_for_preview(pool, project_id=project.id, now=NOON, until=until)
-        assert shown is not None
-        await give_back(pool, shown)
-        assert (await get_lead(pool, lead_id)).next_at is None
-    shown = await hold_for_preview(pool, project_id=project.id, now=NOON, until=until)
-    assert shown is not None
-    assert (await claim_number(pool, a_request(project), lead_id=shown.lead_id)).lead_id == lead_id
-    await give_back(pool, shown)
-    assert (await get_lead(pool, lead_id)).state is LeadState.IN_FLIGHT

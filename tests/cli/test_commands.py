@@ -82,6 +82,28 @@ async def test_project_can_be_built_from_nothing(waihu: Waihu, pool: asyncpg.Poo
     assert actors.pop().startswith("command line (")
 
 
+async def test_preview_rules_of_a_project_are_set_and_its_previews_counted(
+    waihu: Waihu, pool: asyncpg.Pool[asyncpg.Record]
+) -> None:
+    def build() -> Any:
+        waihu("project", "create", "Autumn", "--mode", "preview")
+        rules = ("--preview-at-limit", "dial", "--preview-skips-per-hour", "5", "--preview-skip-wait-s", "60")
+        code, changed = waihu("project", "change", "Autumn", *rules)
+        assert code == Exit.OK
+        assert (changed["preview_at_limit"], changed["preview_skips_per_hour"]) == ("dial", 5)
+        assert waihu("project", "previews", "Autumn") == (Exit.OK, [])
+        waihu("agent", "create", "8001", "--login", "wang")
+
+    await run_in_thread(build)
+    await pool.execute(
+        "insert into preview_passes (project_id, lead_id, agent_id, how, reason, at)"
+        " select p.id, 1, a.id, 'skipped', '+86 138 1234 5678 again', now() from projects p, agents a"
+    )
+    code, [row] = await run_in_thread(lambda: waihu("project", "previews", "Autumn"))
+    assert (code, row["skipped"], row["lapsed"]) == (Exit.OK, 1, 0)
+    assert "1234" not in str(row["reasons"]), "a number in a reason is masked"
+
+
 async def test_device_secret_is_shown_once_and_only_a_digest_is_kept(
     waihu: Waihu, pool: asyncpg.Pool[asyncpg.Record]
 ) -> None:

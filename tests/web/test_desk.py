@@ -43,7 +43,7 @@ async def test_each_button_becomes_its_command(house: House) -> None:
         ("break", {"reason": "tea"}, AgentBreak(agent_id=me, reason="tea")),
         ("dial", {"project_id": str(project.id), "lead_id": 7}, Dial(agent_id=me, project_id=project.id, lead_id=7)),
         ("preview/next", {"project_id": str(project.id)}, PreviewNext(agent_id=me, project_id=project.id)),
-        ("preview/skip", None, PreviewSkip(agent_id=me)),
+        ("preview/skip", {"reason": "wrong name"}, PreviewSkip(agent_id=me, reason="wrong name")),
         ("hold", None, Hold(agent_id=me)),
         ("resume", None, Resume(agent_id=me)),
         ("transfer", {"to_agent_id": str(other)}, Transfer(agent_id=me, to_agent_id=other)),

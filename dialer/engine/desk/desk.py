@@ -33,6 +33,7 @@ from dialer.domain.commands import (
 )
 from dialer.engine.desk.dialling import Dialling
 from dialer.engine.desk.presence import Presence, logged_in
+from dialer.engine.desk.previewing import Previewing
 from dialer.engine.desk.results import Results
 from dialer.engine.desk.talking import Talking
 from dialer.engine.desk.translate import client_errors
@@ -48,6 +49,7 @@ class Desk:
         floor: Floor,
         presence: Presence,
         dialling: Dialling,
+        previewing: Previewing,
         talking: Talking,
         results: Results,
         projects: Projects,
@@ -59,6 +61,7 @@ class Desk:
         self._floor = floor
         self._presence = presence
         self._dialling = dialling
+        self._previewing = previewing
         self._talking = talking
         self._results = results
         self._projects = projects
@@ -102,9 +105,9 @@ class Desk:
             case Dial():
                 return await self._dialling.dial(agent, command)
             case PreviewNext():
-                return await self._dialling.next_preview(agent, command)
+                return await self._previewing.show_next(agent, command)
             case PreviewSkip():
-                return self._dialling.skip(agent, command)
+                return await self._previewing.skip(agent, command)
             case HangUp():
                 return await self._talking.hang_up(agent)
             case Hold():

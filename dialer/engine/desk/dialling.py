@@ -1,9 +1,8 @@
-"""Calls that an agent asks for: manual, preview, and the callbacks they promised. The same gates as for the pacer."""
+"""Calls that an agent asks for: by hand, the lead shown in preview, and the callbacks they promised. The same gates as for the pacer."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import timedelta
 from uuid import UUID
 
 import asyncpg
@@ -13,13 +12,11 @@ from campaigns import gates
 from campaigns.callbacks import Callback, due_callbacks
 from campaigns.claim import ClaimRequest, claim_number
 from campaigns.numbers import normalise
-from campaigns.preview import PreviewLead, give_back, hold_for_preview
 from campaigns.projects import Project
 from campaigns.states import DialMode
-from dialer.db.pool import LOST
 from dialer.domain.agent_table import AgentEvent
 from dialer.domain.call_table import CallEvent
-from dialer.domain.commands import Dial, Done, PreviewNext, PreviewSkip
+from dialer.domain.commands import Dial, Done
 from dialer.domain.errors import BadRequest, Conflict, NotAllowed, Unavailable, WaihuError
 from dialer.domain.ids import uuid7
 from dialer.domain.matching import Need
@@ -31,18 +28,18 @@ from dialer.engine.calls import Calls
 from dialer.engine.clock import Clock
 from dialer.engine.config import EngineConfig
 from dialer.engine.desk.translate import client_errors
-from dialer.engine.floor import Agent, Floor, ShownLead
+from dialer.engine.floor import Agent, Floor
 from dialer.engine.projects import Projects
 from dialer.engine.sending import Sending
 from dialer.engine.tasks import TaskSet
 
 _log = structlog.get_logger(__name__)
 
-_MAY_DIAL = {AgentState.BREAK, AgentState.READY, AgentState.PREVIEW}
+MAY_DIAL = {AgentState.BREAK, AgentState.READY, AgentState.PREVIEW}
 
 
 class Dialling:
-    """Manual calls, preview, personal callbacks."""
+    """Calls for one agent, who is reserved before they are placed."""
 
     def __init__(
         self,
@@ -76,54 +73,16 @@ class Dialling:
         self.on_claim_lost: list[Callable[[Sequence[UUID]], None]] = []
 
     async def dial(self, agent: Agent, command: Dial) -> Done:
-        """Errors: Conflict and NotAllowed with the gate's word, BadRequest for a number that is none, Unavailable."""
+        """Errors: Conflict and NotAllowed with the gate's word, `lead_shown` for another lead than the one shown; BadRequest for a number that is none; Unavailable."""
         if (command.number is None) == (command.lead_id is None):
             raise BadRequest("dial_what", "Name a number or a lead, one of them.")
+        if agent.shown is not None and command.lead_id != agent.shown.held.lead_id:
+            raise Conflict("lead_shown", "A lead is shown to you: dial it, or skip it with a reason.")
         with client_errors():
             number = normalise(command.number).e164 if command.number is not None else None
             project = await self._projects.get(command.project_id)
         mode = DialMode.PREVIEW if agent.state is AgentState.PREVIEW else DialMode.MANUAL
-        return await self._call(agent, project, mode, lead_id=command.lead_id, number=number)
-
-    async def next_preview(self, agent: Agent, command: PreviewNext) -> Done:
-        """Errors: Conflict `no_lead` when there is none that can be called now."""
-        self._may_work(agent, command.project_id)
-        with client_errors():
-            project = await self._projects.get(command.project_id)
-        self._check_gates(project)
-        self.give_back_shown(agent)
-        now = self._clock.now()
-        with client_errors():
-            async with self._pool.acquire(timeout=5) as conn:
-                until = now + timedelta(seconds=project.preview_limit_s + 5)
-                lead = await hold_for_preview(conn, project_id=project.id, now=now, until=until)
-        if lead is None:
-            raise Conflict("no_lead", "No lead of this project can be called now.")
-        if agent.state not in _MAY_DIAL:
-            self._give_back(lead)
-            raise Conflict("agent_busy", "A call came in between; the lead is back in the list.")
-        if agent.state is not AgentState.PREVIEW:
-            self._agents.apply(agent, AgentEvent.PREVIEW)
-        agent.shown = ShownLead(
-            project_id=project.id, lead_id=lead.lead_id, number=lead.number, name=lead.name, held=lead
-        )
-        agent.project_id, agent.lead_id = project.id, lead.lead_id
-        self._agents.start_timer(agent, project.preview_limit_s, self._preview_over)
-        self._agents.changed(agent)
-        return Done(state=agent.state.value, lead_id=lead.lead_id)
-
-    def skip(self, agent: Agent, _command: PreviewSkip) -> Done:
-        """Errors: Conflict `no_preview`."""
-        if agent.state is not AgentState.PREVIEW:
-            raise Conflict("no_preview", "No lead is shown to you.")
-        self._preview_over(agent)
-        return Done(state=agent.state.value)
-
-    def give_back_shown(self, agent: Agent) -> None:
-        """The lead that was shown goes back to the list; without PostgreSQL it does so by itself, a little later."""
-        shown, agent.shown = agent.shown, None
-        if shown is not None and isinstance(shown.held, PreviewLead):
-            self._give_back(shown.held)
+        return await self.call(agent, project, mode, lead_id=command.lead_id, number=number)
 
     async def keep_promises(self) -> None:
         """One round over the callbacks that are due: each is dialled for its agent as soon as that one is ready."""
@@ -143,17 +102,18 @@ class Dialling:
         if agent is None or project is None:
             return
         try:
-            await self._call(agent, project, project.mode, lead_id=callback.lead_id, number=None)
+            await self.call(agent, project, project.mode, lead_id=callback.lead_id, number=None)
         except WaihuError as error:
             _log.info("A callback cannot be made now", lead_id=callback.lead_id, error_id=error.error_id)
 
-    async def _call(
+    async def call(
         self, agent: Agent, project: Project, mode: DialMode, *, lead_id: int | None, number: str | None
     ) -> Done:
-        self._may_work(agent, project.id)
+        """Reserve the agent, claim the lead or number, place the call. Errors: as `dial`."""
+        self.may_work(agent, project.id)
         if not agent.seated:
             raise Conflict("no_seat", "Your softphone is not connected. Wait until it is called again.")
-        self._check_gates(project)
+        self.check_gates(project)
         trunk = project.trunk
         if trunk is None or not self._projects.runs_here(project):
             raise Conflict("project_not_here", "The project is not running over a trunk of this node.")
@@ -204,30 +164,18 @@ class Dialling:
         self._tasks.spawn(f"originate {attempt_id}", self._sending.send(call, project, trunk))
         return Done(state=agent.state.value, attempt_id=attempt_id, lead_id=claimed.lead_id)
 
-    def _may_work(self, agent: Agent, project_id: UUID) -> None:
+    def may_work(self, agent: Agent, project_id: UUID) -> None:
+        """Errors: NotAllowed `not_your_project`, Conflict `agent_busy`."""
         if project_id not in agent.project_ids:
             raise NotAllowed("not_your_project", "This project is not assigned to you.")
-        if agent.state not in _MAY_DIAL:
+        if agent.state not in MAY_DIAL:
             raise Conflict("agent_busy", f"You are in state {agent.state}; end that first.", state=agent.state.value)
 
-    def _check_gates(self, project: Project) -> None:
+    def check_gates(self, project: Project) -> None:
+        """Errors: Unavailable for what is away, Conflict with the gate's word."""
         if (obstacle := self._obstacle()) is not None:
             limit, reason = obstacle
             raise Unavailable(f"{limit.value}_away", f"Nothing can be dialled now: {reason}.")
         verdict = gates.decide(project, self._clock.now())
         if not verdict.allowed:
             raise Conflict(str(verdict.gate.value), verdict.reason)
-
-    def _preview_over(self, agent: Agent) -> None:
-        self.give_back_shown(agent)
-        self._agents.settle(agent)
-
-    def _give_back(self, lead: PreviewLead) -> None:
-        self._tasks.spawn(f"give back lead {lead.lead_id}", self._give_back_now(lead))
-
-    async def _give_back_now(self, lead: PreviewLead) -> None:
-        try:
-            async with self._pool.acquire(timeout=5) as conn:
-                await give_back(conn, lead)
-        except LOST:
-            _log.info("A shown lead comes back by its own time", lead_id=lead.lead_id)

@@ -12,7 +12,7 @@ from dialer.domain.errors import Conflict, NotFound
 from dialer.domain.states import AgentState
 from dialer.engine.agents import Agents
 from dialer.engine.clock import Clock
-from dialer.engine.desk.dialling import Dialling
+from dialer.engine.desk.previewing import Previewing
 from dialer.engine.desk.translate import client_errors
 from dialer.engine.floor import Agent, Floor
 
@@ -24,13 +24,13 @@ class Presence:
     """What an agent wants; applied at once when idle, after the present work when not."""
 
     def __init__(
-        self, node: str, pool: asyncpg.Pool, floor: Floor, agents: Agents, dialling: Dialling, clock: Clock
+        self, node: str, pool: asyncpg.Pool, floor: Floor, agents: Agents, previewing: Previewing, clock: Clock
     ) -> None:
         self._node = node
         self._pool = pool
         self._floor = floor
         self._agents = agents
-        self._dialling = dialling
+        self._previewing = previewing
         self._clock = clock
 
     async def login(self, command: AgentLogin) -> Done:
@@ -91,7 +91,7 @@ class Presence:
         if agent.state in _AT_WORK:
             self._agents.changed(agent)
         else:
-            self._dialling.give_back_shown(agent)
+            self._previewing.leave(agent)
             if agent.state.value == wanted:
                 self._agents.changed(agent)
             else:

@@ -30,7 +30,18 @@ from dialer.web.api import operation
 from dialer.web.call import Call
 from dialer.web.commands import run
 from dialer.web.desk.screen import desk_of
-from dialer.web.desk.types import AgentRef, Desk, DialOut, DoneOut, ShowNext, SitDown, TakeBreak, TransferTo, WrapUpWith
+from dialer.web.desk.types import (
+    AgentRef,
+    Desk,
+    DialOut,
+    DoneOut,
+    ShowNext,
+    SitDown,
+    SkipLead,
+    TakeBreak,
+    TransferTo,
+    WrapUpWith,
+)
 from dialer.web.projects.routes import only_own, there
 from dialer.web.roles import DESK
 
@@ -91,10 +102,10 @@ async def preview_next(call: Call, agent_id: AgentRef, body: ShowNext) -> DoneOu
     return await _do(call, PreviewNext(agent_id=agent, project_id=body.project_id), project_id=body.project_id)
 
 
-@operation("POST", "/desk/{agent_id}/preview/skip", roles=DESK, summary="Give the lead shown back", survives=True)
-async def preview_skip(call: Call, agent_id: AgentRef) -> DoneOut:
-    """To the list."""
-    return await _do(call, PreviewSkip(agent_id=_whose(call, agent_id)))
+@operation("POST", "/desk/{agent_id}/preview/skip", roles=DESK, summary="Do not dial the lead shown")
+async def preview_skip(call: Call, agent_id: AgentRef, body: SkipLead) -> DoneOut:
+    """It rests as long as the project says and comes to somebody else first."""
+    return await _do(call, PreviewSkip(agent_id=_whose(call, agent_id), reason=body.reason), reason=body.reason)
 
 
 @operation("POST", "/desk/{agent_id}/hang-up", roles=DESK, summary="End the call", survives=True)

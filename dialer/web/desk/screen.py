@@ -28,6 +28,8 @@ LIVE = (
     "call_state",
     "wrap_up_until",
     "preview_until",
+    "preview_at_limit",
+    "preview_skips_left",
 )
 
 

@@ -48,6 +48,12 @@ class ShowNext(In):
     project_id: UUID
 
 
+class SkipLead(In):
+    """Do not dial the lead shown."""
+
+    reason: Annotated[Name, Field(description="Why; the supervisor sees how often each reason is given.")]
+
+
 class TransferTo(In):
     """Give the customer to another agent."""
 
@@ -86,6 +92,8 @@ class Desk(Out):
     call_state: str | None
     wrap_up_until: datetime | None
     preview_until: datetime | None
+    preview_at_limit: str | None = Field(description="What happens to the lead shown at `preview_until`.")
+    preview_skips_left: int | None = Field(description="Leads the agent may skip in this hour; 0: not this one.")
     call: dict[str, Any] | None = Field(
         description="The call in hand, its number masked where the project masks numbers."
     )

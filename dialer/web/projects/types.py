@@ -37,6 +37,13 @@ class Mode(StrEnum):
     PREDICTIVE = "predictive"
 
 
+class AtPreviewLimit(StrEnum):
+    """What happens to a lead that is shown when the time for looking at it is over."""
+
+    GIVE_BACK = "give_back"
+    DIAL = "dial"
+
+
 class State(StrEnum):
     """Where a project is in its life."""
 
@@ -75,6 +82,15 @@ class NewProject(In):
     record_calls: bool | None = None
     mask_numbers: bool | None = None
     script: Prose | None = None
+    preview_at_limit: AtPreviewLimit | None = None
+    preview_skips_per_hour: Annotated[int, Field(ge=0, le=1000, description="Of one agent.")] | None = None
+    preview_skips_per_lead: Annotated[int, Field(ge=0, le=100, description="By all agents.")] | None = None
+    preview_skip_wait_s: Annotated[int, Field(ge=0, le=604_800, description="A skipped lead rests so long.")] | None = (
+        None
+    )
+    preview_same_agent_wait_s: (
+        Annotated[int, Field(ge=0, le=604_800, description="And comes to the same agent only after this.")] | None
+    ) = None
 
 
 class ProjectChange(NewProject):
@@ -107,6 +123,11 @@ class Project(Out):
     record_calls: bool
     mask_numbers: bool
     script: str
+    preview_at_limit: AtPreviewLimit
+    preview_skips_per_hour: int
+    preview_skips_per_lead: int
+    preview_skip_wait_s: int
+    preview_same_agent_wait_s: int
     created_at: datetime
 
 

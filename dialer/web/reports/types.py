@@ -38,3 +38,20 @@ class Summary(Out):
     talk_ms: int = Field(description="From bridged to ended, summed.")
     outcomes: list[Outcome]
     dispositions: dict[str, int]
+
+
+class Previewed(Out):
+    """What an agent made of the leads that were shown to them."""
+
+    agent_id: UUID
+    dialled: int
+    skipped: int
+    lapsed: int = Field(description="Nobody decided in time, and the project gives such leads back.")
+    left: int = Field(description="The agent went on a break or home.")
+    reasons: dict[str, int] = Field(description="Of the skips: how often each was given.")
+
+
+class Previews(Out):
+    """A project's previews, agent by agent."""
+
+    agents: list[Previewed]

@@ -204,12 +204,12 @@ async def test_number_on_the_do_not_call_list_cannot_be_dialled_by_hand(floor: F
 
 async def test_preview_shows_a_lead_dials_it_and_gives_a_skipped_one_back(floor: Floor) -> None:
     await floor.start()
-    project = await floor.project(mode="preview")
+    project = await floor.project(mode="preview", preview_skip_wait_s=0, preview_same_agent_wait_s=0)
     lead_id = await floor.lead(project, ring=0)
     agent_id = await floor.agent(project, wanted="break")
     shown = await floor.engine.execute(PreviewNext(agent_id=agent_id, project_id=project.id))
     assert (shown.state, shown.lead_id) == ("preview", lead_id)
-    await floor.engine.execute(PreviewSkip(agent_id=agent_id))
+    await floor.engine.execute(PreviewSkip(agent_id=agent_id, reason="no time"))
     assert floor.state(agent_id) is AgentState.BREAK
 
     async def shown_again() -> bool:
@@ -227,7 +227,7 @@ async def test_preview_shows_a_lead_dials_it_and_gives_a_skipped_one_back(floor:
 
 async def test_preview_is_over_after_its_limit(floor: Floor) -> None:
     await floor.start()
-    project = await floor.project(mode="preview", preview_limit_s=5)
+    project = await floor.project(mode="preview", preview_limit_s=5, preview_skip_wait_s=0)
     await floor.lead(project)
     agent_id = await floor.agent(project, wanted="break")
     await floor.engine.execute(PreviewNext(agent_id=agent_id, project_id=project.id))
@@ -238,6 +238,16 @@ async def test_preview_is_over_after_its_limit(floor: Floor) -> None:
         return held == 0
 
     await floor.until(is_back, "the lead back in its list")
+
+
+async def test_lead_that_is_only_looked_at_is_dialled_at_the_limit_when_the_project_says_so(floor: Floor) -> None:
+    await floor.start()
+    project = await floor.project(mode="preview", preview_limit_s=5, preview_at_limit="dial")
+    lead_id = await floor.lead(project, ring=0)
+    agent_id = await floor.agent(project, wanted="break")
+    await floor.engine.execute(PreviewNext(agent_id=agent_id, project_id=project.id))
+    call = await floor.talking(agent_id)
+    assert (call.lead_id, call.mode.value) == (lead_id, "preview")
 
 
 async def test_personal_callback_is_made_for_its_agent_when_it_is_due(floor: Floor) -> None:
