@@ -6,7 +6,10 @@ RecorderError
 ├── StoreRefused      the store does not take bytes (full, read-only, broken): nothing is lost, tried again
 ├── SpoolInUse        another recorder works on this spool
 ├── FileGone          the store does not hold what the ledger says
-└── BadClip           a clip that cannot be cut
+├── BadClip           a clip that cannot be cut
+├── BadPolicy         a retention policy that cannot be used
+└── ArchiveError      a volume, a disc or a drive is not what it should be
+    └── Damaged       bytes differ from what the ledger or the manifest says
 """
 
 from __future__ import annotations
@@ -43,3 +46,15 @@ class FileGone(RecorderError):
 
 class BadClip(RecorderError):
     """A clip that cannot be cut."""
+
+
+class BadPolicy(RecorderError):
+    """A retention policy that cannot be used."""
+
+
+class ArchiveError(RecorderError):
+    """A volume, a disc or a drive is not what it should be."""
+
+
+class Damaged(ArchiveError):
+    """Bytes differ from what the ledger or the manifest says."""

@@ -36,6 +36,8 @@ class RecordingState(StrEnum):
     STORED = "stored"
     MISSING = "missing"
     POISONED = "poisoned"
+    ARCHIVED = "archived"  # on verified archive copies, not in the store any more
+    DELETED = "deleted"  # its retention is over
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

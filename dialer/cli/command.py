@@ -22,6 +22,7 @@ from dialer.cli import (
     migrations,
     projects,
     recordings,
+    retention,
     serving,
     simulate,
     trunks,
@@ -50,6 +51,7 @@ for name, module_app in (
     ("dnc", do_not_call.app),
     ("calls", calls.app),
     ("recordings", recordings.app),
+    ("retention", retention.app),
     ("asterisk", asterisk.app),
 ):
     app.add_typer(module_app, name=name)

@@ -33,6 +33,7 @@ from dialer.web.projects import routes as projects
 from dialer.web.projects import settings as project_settings
 from dialer.web.recordings import routes as recordings
 from dialer.web.reports import routes as reports
+from dialer.web.retention import routes as retention
 from dialer.web.session import routes as session
 from dialer.web.tokens import routes as tokens
 from dialer.web.trunks import routes as trunks
@@ -55,6 +56,7 @@ FEATURES = (
     do_not_call,
     calls,
     recordings,
+    retention,
     reports,
     why,
     live,

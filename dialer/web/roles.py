@@ -27,3 +27,6 @@ REPORT_READERS = EVERYBODY - {Role.AGENT, Role.PAYROLL}
 EXPLAIN_READERS = REPORT_READERS - {Role.GENERAL_MANAGER}
 AUDITORS = frozenset({Role.ADMIN, Role.GENERAL_MANAGER})
 OPERATORS = frozenset({Role.TECHNICAL_LEAD, Role.NETWORK, Role.ADMIN})
+KEEPERS = frozenset({Role.TECHNICAL_LEAD, Role.ADMIN})  # retention policies, deletion, archive volumes
+HOLDERS = KEEPERS | {Role.PROJECT_MANAGER}  # legal holds and business dates
+KEEPING_READERS = HOLDERS | {Role.SUPERVISOR, Role.QA, Role.GENERAL_MANAGER}

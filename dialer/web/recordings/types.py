@@ -10,7 +10,7 @@ from pydantic import Field
 
 from dialer.web.fields import Masked, Moment, Out, PageQuery
 
-State = Literal["pending", "stored", "missing", "poisoned"]
+State = Literal["pending", "stored", "missing", "poisoned", "archived", "deleted"]
 
 
 class RecordingQuery(PageQuery):

@@ -1,0 +1,1 @@
+"""Retention: policies, business dates, legal holds, what would go and what went."""

@@ -1,0 +1,164 @@
+"""Files leave the store, with proof: decide and write the row (one transaction), remove the file, note that it is gone.
+
+Killed between the two, the next run goes on from the row; when a hold has come meanwhile, it takes the row back instead.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+from uuid import UUID
+
+from recorder import keeping
+from recorder.keeping import Kept
+from recorder.paths import locate
+from recorder.spool import sync_directory
+
+if TYPE_CHECKING:
+    from recorder.ledger import Conn, LedgerPool
+
+BATCH: Final = 100
+
+
+class Kind(StrEnum):
+    """Why a file left the store."""
+
+    RELEASED = "released"  # the archive has it
+    EXPIRED = "expired"  # its retention is over
+
+
+class Step(StrEnum):
+    """Steps that are done, in their order."""
+
+    DECIDED = "decided"
+    FILE_REMOVED = "file_removed"
+    NOTED = "noted"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removed:
+    """What a run did."""
+
+    recordings: int
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removals:
+    """Takes files out of a store. `audit` writes who did it, in the transaction that decides; `on_step` hears of each step (tests that kill)."""
+
+    pool: LedgerPool
+    store_dir: Path
+    clock: Callable[[], datetime]
+    by: str
+    audit: Callable[[Conn, Kind, Sequence[Kept]], Awaitable[None]]
+    on_step: Callable[[Step], None] = lambda _step: None
+
+    async def expire(self, ids: Sequence[UUID], day: date) -> Removed:
+        """Delete those of the recordings whose retention is over on a day: looked at again, under the lock."""
+
+        def decide(one: Kept) -> str | None:
+            verdict = one.verdict(day)
+            return verdict.sentence if verdict.expired else None
+
+        return await self._remove(Kind.EXPIRED, ids, decide, states=("stored", "archived"))
+
+    async def _remove(
+        self, kind: Kind, ids: Sequence[UUID], decide: Callable[[Kept], str | None], *, states: Sequence[str]
+    ) -> Removed:
+        recordings = gone = 0
+        for start in range(0, len(ids), BATCH):
+            async with self.pool.acquire() as conn, conn.transaction():
+                await keeping.lock_shared(conn)
+                going = [
+                    (one, sentence)
+                    for one in await keeping.kept_for_update(conn, ids[start : start + BATCH], states=states)
+                    if (sentence := decide(one)) is not None
+                ]
+                if going:
+                    await _write(conn, kind, going, at=self.clock(), by=self.by)
+                    await self.audit(conn, kind, [one for one, _ in going])
+            self.on_step(Step.DECIDED)
+            await self.finish()
+            recordings += len(going)
+            gone += sum(one.bytes for one, _ in going if one.state == "stored")
+        return Removed(recordings=recordings, bytes=gone)
+
+    async def finish(self) -> None:
+        """Remove the files of rows that were written; take back those on which a hold has been placed since."""
+        while True:
+            async with self.pool.acquire() as conn, conn.transaction():
+                await keeping.lock_shared(conn)
+                await conn.execute(_WITHDRAW, self.clock())
+                rows = await conn.fetch(_OPEN, BATCH)
+                if not rows:
+                    return
+                # Inside the lock: no hold can come between the look and the last byte.
+                await asyncio.to_thread(self._unlink, [row["path"] for row in rows])
+                await conn.execute(_GONE, [row["id"] for row in rows], self.clock())
+            self.on_step(Step.NOTED)
+
+    def _unlink(self, paths: Sequence[str]) -> None:
+        """Blocking."""
+        folders = set()
+        for relative in paths:
+            path = locate(self.store_dir, relative)
+            path.unlink(missing_ok=True)
+            if path.parent.is_dir():
+                folders.add(path.parent)
+            self.on_step(Step.FILE_REMOVED)
+        for folder in folders:
+            sync_directory(folder)
+
+
+_WRITE = """
+insert into recording_removals (recording_id, attempt_id, project_id, kind, path, sha256, bytes, policy, policy_version, verdict, at, by, was)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+"""
+_STATE = "update recordings set state = $2, reason = $3 where id = $1"
+_BECOMES: Final = {Kind.RELEASED: "archived", Kind.EXPIRED: "deleted"}
+
+
+async def _write(conn: Conn, kind: Kind, going: Sequence[tuple[Kept, str]], *, at: datetime, by: str) -> None:
+    await conn.executemany(
+        _WRITE,
+        [
+            (
+                one.id, one.attempt_id, one.project_id, kind, one.path, one.sha256, one.bytes,
+                one.policy.name if one.policy else None, one.policy.version if one.policy else None, sentence, at, by, one.state,
+            )
+            for one, sentence in going
+        ],
+    )  # fmt: skip
+    await conn.executemany(_STATE, [(one.id, _BECOMES[kind], sentence[:500]) for one, sentence in going])
+
+
+_WITHDRAW = """
+with held as (
+    update recording_removals r set withdrawn_at = $1 where file_gone_at is null and withdrawn_at is null
+        and exists (select from legal_holds h where h.lifted_at is null and h.project_id = r.project_id
+                    and (h.attempt_id is null or h.attempt_id = r.attempt_id))
+    returning recording_id, was
+)
+update recordings set state = held.was, reason = null from held where recordings.id = held.recording_id
+"""
+_OPEN = """
+select id, path from recording_removals where file_gone_at is null and withdrawn_at is null order by id limit $1
+for update skip locked
+"""
+_GONE = "update recording_removals set file_gone_at = $2 where id = any($1)"
+
+_PROOF = """
+select id, recording_id, attempt_id, project_id, kind, path, sha256, bytes, policy, policy_version, verdict, at, by, file_gone_at, withdrawn_at
+from recording_removals where attempt_id = $1 order by id
+"""
+
+
+async def proof(conn: Conn, attempt_id: UUID) -> list[dict[str, Any]]:
+    """What became of a call's file, oldest first."""
+    return [dict(row) for row in await conn.fetch(_PROOF, attempt_id)]
