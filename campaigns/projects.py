@@ -38,7 +38,10 @@ class Trunk:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
-    """A project with its trunk, lists and rules. The window is in the project's zone: from `window_start` on, before `window_end`."""
+    """A project with its trunk, lists and rules. The window is in the project's zone: from `window_start` on, before `window_end`.
+
+    `cancel_after_s`: a call that has rung so long may be given up when nobody would be free for its answer; 0: never.
+    """
 
     id: UUID
     name: str
@@ -55,6 +58,7 @@ class Project:
     wrap_up_limit_s: int
     preview_limit_s: int
     abandonment_cap: Decimal
+    cancel_after_s: int
     max_attempts: int
     daily_cap_per_number: int
     safe_harbour: str
@@ -80,7 +84,7 @@ class Project:
 
 SETTINGS: Final = frozenset({
     "name", "client", "mode", "ratio", "trunk_id", "zone", "window_start", "window_end", "ring_timeout_s", "agent_wait_ms", "wrap_up_limit_s",
-    "preview_limit_s", "abandonment_cap", "max_attempts", "daily_cap_per_number", "safe_harbour", "record_calls", "mask_numbers", "script",
+    "preview_limit_s", "abandonment_cap", "cancel_after_s", "max_attempts", "daily_cap_per_number", "safe_harbour", "record_calls", "mask_numbers", "script",
     "preview_at_limit", "preview_skips_per_hour", "preview_skips_per_lead", "preview_skip_wait_s", "preview_same_agent_wait_s",
 })  # fmt: skip
 """What `create_project` and `update_project` take: columns of `projects`, by these names and no others."""
@@ -95,7 +99,7 @@ select p.*,
                                                      'retry_after_s', extract(epoch from d.retry_after)) order by d.position, d.code), '[]')
         from dispositions d where d.project_id = p.id) as dispositions,
        (select coalesce(jsonb_agg(jsonb_build_object('outcome', r.outcome, 'retry_after_s', extract(epoch from r.retry_after),
-                                                     'max_times', r.max_times) order by r.outcome), '[]')
+                                                     'max_times', r.max_times, 'counts', r.counts) order by r.outcome), '[]')
         from retry_rules r where r.project_id = p.id) as retry_rules
 from projects p
 """
@@ -275,6 +279,7 @@ def _project(row: asyncpg.Record) -> Project:
                 outcome=rule["outcome"],
                 retry_after=timedelta(seconds=rule["retry_after_s"]),
                 max_times=rule["max_times"],
+                counts=rule["counts"],
             )
             for rule in row["retry_rules"]
         ),

@@ -62,6 +62,7 @@ gone as (
 ),
 judged as (
     select e.*, r.retry_after, r.max_times, p.max_attempts,
+           case when e.outcome = 'not_sent' or r.counts = false then 1 else 0 end as given_back,
            (select count(*) from attempts b where b.lead_id = e.lead_id and b.outcome = e.outcome) as times_before,
            exists (select from do_not_call d where d.number = e.number) as do_not_call
     from ended e
@@ -72,11 +73,11 @@ judged as (
 moved as (
     update leads l
     set last_outcome = j.outcome,
-        attempts = l.attempts - case when j.outcome = 'not_sent' then 1 else 0 end,   -- it was never dialled: as if it had not been claimed
+        attempts = l.attempts - j.given_back,   -- it was never dialled, or the rule says that it does not count: as if it had not been claimed
         state = case when j.do_not_call then 'do_not_call'
                      when j.outcome = 'not_sent' then case when l.callback_agent_id is not null then 'callback' else 'retry' end
                      when j.retry_after is null then 'done'
-                     when j.times_before >= j.max_times or l.attempts >= j.max_attempts then 'exhausted'
+                     when j.times_before >= j.max_times or l.attempts - j.given_back >= j.max_attempts then 'exhausted'
                      when l.callback_agent_id is not null then 'callback'   -- promised by one agent: theirs to try again
                      else 'retry' end,
         next_at = case when j.outcome = 'not_sent' then j.ended_at

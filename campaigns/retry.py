@@ -23,11 +23,15 @@ NEVER_DIALLED: Final = "not_sent"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryRule:
-    """After `outcome`: call again after `retry_after`, but at most `max_times` times because of this outcome."""
+    """After `outcome`: call again after `retry_after`, but at most `max_times` times because of this outcome.
+
+    `counts`: it is one of the attempts that the project allows. (Caps on how often a number is called count it in any case.)
+    """
 
     outcome: str
     retry_after: timedelta
     max_times: int
+    counts: bool = True
 
 
 DEFAULT_RETRY_RULES: Final = (
@@ -37,6 +41,7 @@ DEFAULT_RETRY_RULES: Final = (
     RetryRule(outcome="voicemail", retry_after=timedelta(hours=4), max_times=2),
     RetryRule(outcome="congestion", retry_after=timedelta(minutes=5), max_times=5),
     RetryRule(outcome="failed", retry_after=timedelta(minutes=15), max_times=3),
+    RetryRule(outcome="canceled", retry_after=timedelta(minutes=30), max_times=3, counts=False),
     RetryRule(outcome="abandoned", retry_after=timedelta(days=3), max_times=1),
 )
 """What a new project starts with. Someone we let wait in vain is left in peace for three days; a failure of ours or of the trunk costs nobody their call."""
@@ -63,7 +68,7 @@ def after(
     rule = next((rule for rule in rules if rule.outcome == outcome), None)
     if rule is None:
         return LeadMove(state=LeadState.DONE)
-    if times_before >= rule.max_times or attempts >= max_attempts:
+    if times_before >= rule.max_times or attempts - (not rule.counts) >= max_attempts:
         return LeadMove(state=LeadState.EXHAUSTED)
     return LeadMove(state=LeadState.RETRY, next_at=ended_at + rule.retry_after)
 
@@ -72,9 +77,10 @@ _SAVE = """
 with gone as (
     delete from retry_rules where project_id = $1 and outcome <> all ($2::text[])
 )
-insert into retry_rules (project_id, outcome, retry_after, max_times)
-select $1, i.outcome, i.retry_after, i.max_times from unnest($2::text[], $3::interval[], $4::integer[]) i (outcome, retry_after, max_times)
-on conflict (project_id, outcome) do update set retry_after = excluded.retry_after, max_times = excluded.max_times
+insert into retry_rules (project_id, outcome, retry_after, max_times, counts)
+select $1, i.outcome, i.retry_after, i.max_times, i.counts
+from unnest($2::text[], $3::interval[], $4::integer[], $5::boolean[]) i (outcome, retry_after, max_times, counts)
+on conflict (project_id, outcome) do update set retry_after = excluded.retry_after, max_times = excluded.max_times, counts = excluded.counts
 """
 
 
@@ -89,6 +95,7 @@ async def save(conn: Connection, project_id: UUID, rules: Sequence[RetryRule]) -
             [rule.outcome for rule in rules],
             [rule.retry_after for rule in rules],
             [rule.max_times for rule in rules],
+            [rule.counts for rule in rules],
         )
     except asyncpg.CheckViolationError as error:
         raise BadInput(

@@ -107,6 +107,10 @@ def change(
     ratio: Annotated[str | None, typer.Option(help="Calls for each ready agent, in mode ratio.")] = None,
     window: Annotated[str | None, typer.Option(help="When it may dial, local time: 09:00-20:00.")] = None,
     ring_timeout_s: Annotated[int | None, typer.Option(help="How long it may ring.")] = None,
+    cancel_after_s: Annotated[
+        int | None,
+        typer.Option(help="Give up a call that rang so long when nobody would be free for it; 15 or more, 0: never."),
+    ] = None,
     trunk: Annotated[str | None, typer.Option(help="Name or id of the trunk.")] = None,
     preview_limit_s: Annotated[int | None, typer.Option(help="How long an agent may look at a lead.")] = None,
     preview_at_limit: Annotated[AtPreviewLimit | None, typer.Option(help="What happens to the lead then.")] = None,
@@ -134,6 +138,7 @@ def change(
             "preview_skips_per_lead": preview_skips_per_lead,
             "preview_skip_wait_s": preview_skip_wait_s,
             "preview_same_agent_wait_s": preview_same_agent_wait_s,
+            "cancel_after_s": cancel_after_s,
             "trunk_id": await office.id_of("trunk", trunk) if trunk else None,
         }
         return await office.do(routes.change_project, body=wanted, project_id=await office.id_of("project", name))
@@ -149,8 +154,14 @@ def start(context: typer.Context, name: Named) -> None:
 
 @app.command()
 def pause(context: typer.Context, name: Named) -> None:
-    """Place no new calls; those that ring or talk go on."""
+    """Place no new calls; those that ring may still be answered, conversations go on."""
     _command(context, name, routes.pause_project)
+
+
+@app.command()
+def stop(context: typer.Context, name: Named) -> None:
+    """Place no new calls and hang up what rings; conversations go on."""
+    _command(context, name, routes.stop_project)
 
 
 def _command(context: typer.Context, name: str, operation: Any) -> None:

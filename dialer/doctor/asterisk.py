@@ -12,7 +12,17 @@ from dialer.asterisk.ami.message import Event
 from dialer.doctor.finding import Finding, fault, ok, warning
 from dialer.settings import Settings
 
-NEEDED_ACTIONS = ("Originate", "Hangup", "Redirect", "Getvar", "Setvar", "Status", "CoreShowChannels", "CoreSettings")
+NEEDED_ACTIONS = (
+    "Originate",
+    "Hangup",
+    "AbsoluteTimeout",
+    "Redirect",
+    "Getvar",
+    "Setvar",
+    "Status",
+    "CoreShowChannels",
+    "CoreSettings",
+)
 TOO_POWERFUL_ACTIONS = ("Command", "ModuleLoad", "UpdateConfig", "DBPut")
 # What a call cannot do without; asterisk-conf/modules.conf loads them all.
 NEEDED_MODULES = {

@@ -135,9 +135,10 @@ class StartProject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PauseProject:
-    """Place no new calls for this project; those that ring or talk go on."""
+    """Place no new calls for this project. Conversations go on; what rings may still be answered, or is hung up."""
 
     project_id: UUID
+    hang_up_ringing: bool = False
     kind: Literal["pause_project"] = "pause_project"
 
 

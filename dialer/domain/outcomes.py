@@ -14,7 +14,7 @@ class Outcome(StrEnum):
     """The same words as in `attempts.outcome` and `retry_rules.outcome`."""
 
     CONNECTED = "connected"  # a customer and an agent heard each other
-    ABANDONED = "abandoned"  # answered, no agent within the limit: safe harbour
+    ABANDONED = "abandoned"  # answered, no agent within the limit: safe harbour; or given up as it was answered
     HUNG_UP_EARLY = "hung_up_early"  # answered, and left before an agent came, within the limit
     BUSY = "busy"
     NO_ANSWER = "no_answer"
@@ -35,7 +35,7 @@ class Ending:
     answered: bool = False
     bridged: bool = False
     waited_out: bool = False  # the limit for an agent passed, or the safe-harbour message began
-    canceled: bool = False
+    canceled: bool = False  # we gave it up while it rang
     rang: bool = False  # ringing was heard of
     rang_out: bool = False  # our own ring timeout ended it
     cause: int | None = None
@@ -88,7 +88,8 @@ def outcome_of(ending: Ending) -> Outcome:
     if ending.bridged:
         return Outcome.CONNECTED
     if ending.answered:
-        return Outcome.ABANDONED if ending.waited_out else Outcome.HUNG_UP_EARLY
+        # Given up in the moment of the answer, and nobody came: our doing, not the customer's.
+        return Outcome.ABANDONED if ending.waited_out or ending.canceled else Outcome.HUNG_UP_EARLY
     if ending.canceled:
         return Outcome.CANCELED
     if ending.rang_out or (ending.rang and ending.sip_status == 480):

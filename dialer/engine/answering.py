@@ -24,6 +24,7 @@ from dialer.engine.agents import Agents
 from dialer.engine.calls import Calls
 from dialer.engine.clock import Clock
 from dialer.engine.floor import Agent, Call, Floor
+from dialer.engine.giving_up import GivingUp
 from dialer.engine.metrics import Metrics
 from dialer.engine.projects import Projects
 from dialer.engine.seats import Seats
@@ -61,6 +62,7 @@ class Answering:
         agents: Agents,
         seats: Seats,
         wrapping: Wrapping,
+        giving_up: GivingUp,
         projects: Projects,
         metrics: Metrics,
         clock: Clock,
@@ -70,6 +72,7 @@ class Answering:
         self._agents = agents
         self._seats = seats
         self._wrapping = wrapping
+        self._giving_up = giving_up
         self._projects = projects
         self._metrics = metrics
         self._clock = clock
@@ -86,6 +89,7 @@ class Answering:
         if call is None:
             return Answer(Action.SAFE_HARBOUR)
         self._calls.apply(call, CallEvent.ANSWERED)
+        await self._giving_up.settled(call)
         return await self._decide(call)
 
     async def redirected(self, channel_id: str) -> Answer:
@@ -114,10 +118,13 @@ class Answering:
 
     async def _decide(self, call: Call) -> Answer:
         began_s = self._clock.monotonic()
+        call.questions = question = call.questions + 1
         agent = self._promised(call)
         if agent is None:
             self._metrics.answer_to_decision.observe(self._clock.monotonic() - began_s)
             agent = await self._wait(call)
+            if call.questions != question:
+                return Answer(Action.HANGUP)  # the dialplan has asked again: nobody hears this answer
         else:
             self._metrics.answer_to_decision.observe(self._clock.monotonic() - began_s)
         if call.state is CallState.ENDED:
@@ -139,6 +146,14 @@ class Answering:
                 return agent
             if agent is None or agent.state is not AgentState.SEATING:
                 call.wanted_agent = None  # gone for good: anybody of the project is better than nobody
+        held = self._floor.agents.get(call.agent_id) if call.agent_id else None
+        if (
+            held is not None
+            and held.seated
+            and held.state is AgentState.RESERVED
+            and held.attempt_id == call.attempt_id
+        ):
+            return held  # promised when the dialplan asked before
         if call.waited_out:
             return None
         agent = self._floor.ready_for(self._need(call))
@@ -152,6 +167,8 @@ class Answering:
             return None
         limit_s = self._projects.agent_wait_s(call.project_id)
         waited_s = self._clock.monotonic() - call.answered_s if call.bridged_at is None else 0.0
+        if call.waiter is not None:
+            call.waiter.cancel()
         call.waiter = waiter = asyncio.get_running_loop().create_future()
         self._floor.waiting[call.attempt_id] = call
         try:
@@ -165,8 +182,9 @@ class Answering:
                 raise
             return None
         finally:
-            call.waiter = None
-            self._floor.waiting.pop(call.attempt_id, None)
+            if call.waiter is waiter:
+                call.waiter = None
+                self._floor.waiting.pop(call.attempt_id, None)
 
     async def _ended_by_agent(self, call: Call) -> bool:
         """Did the agent hang up the phone (that ends the call), or did the seat vanish (the customer gets another agent)?"""
@@ -221,12 +239,14 @@ class Answering:
             call.channel = request.channel
         if session.hung_up and answer.action is not Action.BRIDGE:
             return
+        question = call.questions if call is not None else 0
         try:
             seat = {"WAIHU_SEAT": answer.seat} if answer.seat else {}
             await session.set_variables(seat | {"WAIHU_ACTION": answer.action.value})
         except AgiError:
             # The dialplan did not hear us: it goes to the safe harbour, and the agent must not wait for this customer.
-            if call is not None and answer.action is Action.BRIDGE:
-                call.waited_out = call.state is not CallState.ENDED
+            # (After a call was given up as it was answered it asks again.)
+            if call is not None and answer.action is Action.BRIDGE and call.questions == question:
+                call.waited_out = call.state is not CallState.ENDED and not call.canceled
                 self._release(self._floor.agents.get(call.agent_id) if call.agent_id else None, call)
             raise

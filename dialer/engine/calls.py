@@ -77,6 +77,7 @@ class Calls:
                 self._metrics.attempts.labels(mode=call.mode.value).inc()
             case CallState.RINGING:
                 call.ringing_at = call.ringing_at or at
+                call.ringing_s = call.ringing_s or self._clock.monotonic()
             case CallState.ANSWERED | CallState.HELD:
                 self._answered(call, at)
             case CallState.BRIDGED:

@@ -39,6 +39,7 @@ class Call:
     bridge_id: str = ""
     sent_at: datetime | None = None
     ringing_at: datetime | None = None
+    ringing_s: float = 0.0  # monotonic
     answered_at: datetime | None = None
     answered_s: float = 0.0
     bridged_at: datetime | None = None
@@ -46,11 +47,13 @@ class Call:
     hangup_cause: int | None = None
     sip_status: int | None = None
     waited_out: bool = False
-    canceled: bool = False
+    canceled: bool = False  # we gave it up while it rang
+    giving_up: asyncio.Future[None] | None = None  # done when Asterisk was asked
     ring_timed_out: bool = False
     fate_unknown: bool = False  # the answer to the Originate is missing
     end_by_agent: bool = False
     outcome: Outcome | None = None
+    questions: int = 0  # how often the dialplan has asked for an agent
     waiter: asyncio.Future[UUID] | None = None
 
     @property

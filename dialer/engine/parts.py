@@ -28,6 +28,7 @@ from dialer.engine.desk.results import Results
 from dialer.engine.desk.talking import Talking
 from dialer.engine.explain import Explain
 from dialer.engine.floor import Floor
+from dialer.engine.giving_up import GivingUp
 from dialer.engine.happenings import Happenings
 from dialer.engine.journal import Journal
 from dialer.engine.metrics import Metrics
@@ -112,7 +113,8 @@ def assemble(
     provision = Provision(config.node, pool, ami)
     seats = Seats(config, floor, agents, ami, tasks, clock, lease_held, nonce=lambda: secrets.token_hex(4))
     wrapping = Wrapping(floor, calls, agents, projects)
-    answering = Answering(floor, calls, agents, seats, wrapping, projects, metrics, clock)
+    giving_up = GivingUp(ami, tasks, clock)
+    answering = Answering(floor, calls, agents, seats, wrapping, giving_up, projects, metrics, clock)
     policies = Policies(clock)
     counts = Counts(pool, projects, feed, clock)
     budgets = Budgets(floor)
@@ -128,6 +130,7 @@ def assemble(
         calls,
         sending,
         budgets,
+        giving_up,
         publishing,
         counts,
         tasks,
@@ -159,6 +162,7 @@ def assemble(
         Talking(floor, agents, calls, wrapping, ami),
         Results(pool, agents, clock),
         projects,
+        giving_up,
         provision=provision.put,
         unprovision=provision.remove,
         on_project=on_project,

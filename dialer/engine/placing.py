@@ -26,7 +26,8 @@ from dialer.engine.calls import Calls
 from dialer.engine.clock import Clock
 from dialer.engine.config import EngineConfig
 from dialer.engine.counts import Counts
-from dialer.engine.floor import Call, Floor
+from dialer.engine.floor import Floor
+from dialer.engine.giving_up import GivingUp
 from dialer.engine.pace_log import Pace, PaceLog
 from dialer.engine.policies import Policies
 from dialer.engine.projects import Projects
@@ -62,6 +63,7 @@ class Placing:
         calls: Calls,
         sending: Sending,
         budgets: Budgets,
+        giving_up: GivingUp,
         publishing: Publishing,
         counts: Counts,
         tasks: TaskSet,
@@ -79,6 +81,7 @@ class Placing:
         self._calls = calls
         self._sending = sending
         self._budgets = budgets
+        self._giving_up = giving_up
         self._publishing = publishing
         self._counts = counts
         self._tasks = tasks
@@ -89,7 +92,6 @@ class Placing:
         self._nothing_before: dict[UUID, float] = {}
         self._turn = 0
         self.paces = PaceLog()
-        self.on_cancel: list[Callable[[Call], None]] = []
         self.on_claim_lost: list[Callable[[Sequence[UUID]], None]] = []
 
     def wake(self) -> None:
@@ -131,10 +133,7 @@ class Placing:
     async def _project(self, project: Project) -> float:
         snapshot = self._snapshots.of(project)
         decision = self._policies.of(project.id, snapshot.mode).decide(snapshot)
-        for attempt_id in decision.cancel:
-            if (call := self._floor.calls.get(attempt_id)) is not None:
-                for tell in self.on_cancel:
-                    tell(call)
+        self._give_up(project, decision)
         if decision.place <= 0:
             self._note(project, snapshot, decision, decision.limited_by)
             return self._config.tick_s
@@ -154,6 +153,13 @@ class Placing:
         more = placed == count and limit is Limit.CPS
         return self._budgets.wait_s(trunk, self._clock.monotonic()) if more else self._config.tick_s
 
+    def _give_up(self, project: Project, decision: Decision) -> None:
+        """The policy knows ages since a call was placed; the rule speaks of ringing, so we look again."""
+        for attempt_id in decision.cancel:
+            call = self._floor.calls.get(attempt_id)
+            if call is not None and self._giving_up.rang_for(call) >= project.cancel_after_s > 0:
+                self._giving_up.begin(call)
+
     def _blocked(self, project: Project) -> tuple[Limit, str] | None:
         """What forbids calls of this project now, before anything is claimed."""
         if (everywhere := self._obstacle()) is not None:
@@ -165,6 +171,10 @@ class Placing:
         if self._nothing_before.get(project.id, 0.0) > self._clock.monotonic():
             return Limit.LEADS, "no lead can be called now"
         return None
+
+    def _paused(self, project: Project) -> tuple[Limit, str] | None:
+        now = self._projects.find(project.id)
+        return None if now is not None and self._projects.runs_here(now) else (Limit.PAUSED, "")
 
     def _within(self, trunk: Trunk, decision: Decision) -> tuple[int, Limit]:
         channels = self._budgets.channels_left(trunk)
@@ -215,8 +225,8 @@ class Placing:
             self._nothing_before[project.id] = self._clock.monotonic() + self._config.tick_s
         mode = Mode(project.mode.value)
         begun = [self._sending.begin(project, lead, mode) for lead in claimed]
-        if (obstacle := self._obstacle()) is not None:
-            # Asterisk or the lease went away during the claim: nothing was sent, the leads go back.
+        if (obstacle := self._obstacle() or self._paused(project)) is not None:
+            # Asterisk or the lease went away during the claim, or the project was paused: nothing was sent, the leads go back.
             for call in begun:
                 self._calls.apply(call, CallEvent.NOT_SENT)
             return 0, *obstacle

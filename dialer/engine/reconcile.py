@@ -186,6 +186,8 @@ class Reconcile:
             answered_at=row.answered_at,
             bridged_at=row.bridged_at,
         )
+        if row.ringing_at is not None:
+            call.ringing_s = at_s - max(0.0, (self._clock.now() - row.ringing_at).total_seconds())
         if row.answered_at is not None:
             call.answered_s = at_s - max(0.0, (self._clock.now() - row.answered_at).total_seconds())
         return call

@@ -73,6 +73,9 @@ class Sending:
             _log.error("A number cannot be dialled", attempt_id=str(call.attempt_id), error_id=error.error_id)
             self._calls.apply(call, CallEvent.REFUSED)
             return
+        if call.canceled:
+            self._calls.apply(call, CallEvent.NOT_SENT)
+            return
         if not self._lease_held():
             # We were stopped for a while between the claim and now: another engine may own the node.
             self._calls.apply(call, CallEvent.NOT_SENT)

@@ -72,6 +72,7 @@ class Snapshots:
             abandoned=abandoned,
             counted=counted is not None,
             ring_timeout_s=project.ring_timeout_s,
+            cancel_after_s=project.cancel_after_s or None,
         )
 
     def _calls_for_agent(self, project_id: UUID) -> float:

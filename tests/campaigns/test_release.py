@@ -89,6 +89,7 @@ async def test_the_retry_table_in_the_database_says_what_the_rule_in_python_says
     rules = (
         RetryRule(outcome="busy", retry_after=timedelta(minutes=15), max_times=2),
         RetryRule(outcome="no_answer", retry_after=timedelta(hours=4), max_times=0),
+        RetryRule(outcome="canceled", retry_after=timedelta(minutes=30), max_times=2, counts=False),
     )
     project = await a_project(pool, max_attempts=4, daily_cap_per_number=100)
     await retry.save(pool, project.id, rules)
@@ -98,8 +99,11 @@ async def test_the_retry_table_in_the_database_says_what_the_rule_in_python_says
         ["busy", "connected"],
         ["busy", "vacant"],
         ["busy", "busy", "no_answer"],
+        ["canceled", "canceled", "busy", "busy", "failed"],
+        ["canceled", "canceled", "canceled"],
     ):
         lead_id = await a_lead(pool, project.id)
+        given_back = 0
         for place, outcome in enumerate(path):
             claimed = await claim_number(pool, a_request(project), lead_id=lead_id)
             (finished,) = await finish(
@@ -109,11 +113,13 @@ async def test_the_retry_table_in_the_database_says_what_the_rule_in_python_says
                 outcome,
                 rules,
                 times_before=path[:place].count(outcome),
-                attempts=place + 1,
+                attempts=place + 1 - given_back,
                 max_attempts=project.max_attempts,
                 ended_at=LATER,
             )
             assert (finished.lead_state, finished.next_at) == (said.state, said.next_at), (path, place)
+            given_back += outcome == "canceled"
+            assert (await get_lead(pool, lead_id)).attempts == place + 1 - given_back
 
 
 async def test_the_last_attempt_that_is_allowed_exhausts_the_lead(pool: Pool) -> None:

@@ -269,7 +269,18 @@ async def test_port_taken_by_another_program_is_a_fault_that_names_it(settings: 
 
 def test_missing_and_surplus_rights_are_told() -> None:
     enough = dict.fromkeys(
-        ("Originate", "Hangup", "Redirect", "Getvar", "Setvar", "Status", "CoreShowChannels", "CoreSettings"), ""
+        (
+            "Originate",
+            "Hangup",
+            "AbsoluteTimeout",
+            "Redirect",
+            "Getvar",
+            "Setvar",
+            "Status",
+            "CoreShowChannels",
+            "CoreSettings",
+        ),
+        "",
     )
     assert levels(judge_rights(enough, "waihu")) == {Level.OK}
     assert levels(judge_rights(enough | {"Command": ""}, "waihu")) == {Level.WARNING}

@@ -36,7 +36,7 @@ async def test_a_project_from_draft_to_dialling(house: House) -> None:
     number = await admin.do("POST", "/caller-numbers", {"number": "+862112345678", "trunk_id": str(trunk.id)})
     await admin.do("PUT", f"{path}/caller-numbers", {"caller_number_ids": [number["id"]]})
     await admin.do("PUT", f"{path}/agents", {"agent_ids": [str(agent)]})
-    rules = [{"outcome": "busy", "retry_after_s": 900, "max_times": 2}]
+    rules = [{"outcome": "busy", "retry_after_s": 900, "max_times": 2, "counts": False}]
     assert (await admin.do("PUT", f"{path}/retry-rules", {"rules": rules}))["rules"] == rules
     assert {one["code"] for one in (await admin.get(f"{path}/dispositions"))["dispositions"]} >= {
         "agreed",
@@ -44,8 +44,10 @@ async def test_a_project_from_draft_to_dialling(house: House) -> None:
     }
     await admin.do("POST", f"{path}/start")
     await admin.do("POST", f"{path}/pause")
+    await admin.do("POST", f"{path}/stop")
     kinds = [type(command) for command in house.engine.commands]
-    assert kinds == [ReloadProject] * 4 + [StartProject, PauseProject]
+    assert kinds == [ReloadProject] * 4 + [StartProject, PauseProject, PauseProject]
+    assert [one.hang_up_ringing for one in house.engine.commands if isinstance(one, PauseProject)] == [False, True]
     assert (await admin.get(f"{path}/agents"))["agent_ids"] == [str(agent)]
     assert (await admin.get(f"{path}/caller-numbers"))["caller_number_ids"] == [number["id"]]
 
@@ -59,6 +61,17 @@ async def test_a_setting_that_cannot_be_is_refused_by_name(house: House, wrong: 
     answer = await admin.ask("POST", "/projects", {"name": "p", **wrong})
     assert (answer.status, answer.error_id) == (422, "invalid_request")
     assert answer.body["detail"]["problems"][0]["field"] == next(iter(wrong))
+
+
+async def test_calls_may_be_given_up_after_the_least_ring_time_or_never(house: House) -> None:
+    admin = await house.person(Role.ADMIN)
+    project = await admin.do("POST", "/projects", {"name": "p"})
+    assert project["cancel_after_s"] == 0
+    path = f"/projects/{project['id']}"
+    assert (await admin.do("PATCH", path, {"cancel_after_s": 15}))["cancel_after_s"] == 15
+    answer = await admin.ask("PATCH", path, {"cancel_after_s": 14})
+    assert (answer.status, answer.error_id) == (422, "project_setting_invalid")
+    assert (await admin.do("PATCH", path, {"cancel_after_s": 0}))["cancel_after_s"] == 0
 
 
 async def test_the_same_name_twice_is_a_conflict(house: House) -> None:

@@ -119,6 +119,11 @@ def hangup(channel: str, cause: int = 16) -> Action:
     return _action("Hangup", Channel=channel, Cause=str(cause))
 
 
+def absolute_timeout(channel: str, seconds: float) -> Action:
+    """End a channel after so many seconds, more than 0; one that runs in the dialplan goes to `T` of its context, where there is one."""
+    return _action("AbsoluteTimeout", Channel=channel, Timeout=f"{seconds:.3f}")
+
+
 def redirect(channel: str, *, context: str, exten: str = "s", priority: int | str = 1) -> Action:
     """Send a channel elsewhere in the dialplan; a bridged one leaves its bridge. `priority` may be a label."""
     return _action("Redirect", Channel=channel, Context=context, Exten=exten, Priority=str(priority))

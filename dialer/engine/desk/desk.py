@@ -38,6 +38,7 @@ from dialer.engine.desk.results import Results
 from dialer.engine.desk.talking import Talking
 from dialer.engine.desk.translate import client_errors
 from dialer.engine.floor import Floor
+from dialer.engine.giving_up import GivingUp
 from dialer.engine.projects import Projects
 
 
@@ -53,6 +54,7 @@ class Desk:
         talking: Talking,
         results: Results,
         projects: Projects,
+        giving_up: GivingUp,
         *,
         provision: Callable[[UUID], Awaitable[None]],
         unprovision: Callable[[UUID], Awaitable[None]],
@@ -65,6 +67,7 @@ class Desk:
         self._talking = talking
         self._results = results
         self._projects = projects
+        self._giving_up = giving_up
         self._provision = provision
         self._unprovision = unprovision
         self._on_project = on_project
@@ -132,6 +135,11 @@ class Desk:
             case StartProject():
                 return await self._projects.set_state(command.project_id, ProjectState.RUNNING)
             case PauseProject():
-                return await self._projects.set_state(command.project_id, ProjectState.PAUSED)
+                project = await self._projects.set_state(command.project_id, ProjectState.PAUSED)
+                if command.hang_up_ringing:
+                    for call in list(self._floor.calls.values()):
+                        if call.project_id == project.id:
+                            self._giving_up.begin(call)
+                return project
             case ReloadProject():
                 return await self._projects.reload(command.project_id)

@@ -74,8 +74,20 @@ async def start_project(call: Call, project_id: UUID) -> ProjectState:
     "POST", "/projects/{project_id}/pause", roles=PLANNERS | {Role.TEAM_LEADER}, summary="Stop dialling a project"
 )
 async def pause_project(call: Call, project_id: UUID) -> ProjectState:
-    """No new calls; those that ring or talk go on."""
+    """No new calls; those that ring may still be answered, conversations go on."""
     return await _command(call, project_id, PauseProject(project_id=project_id), "project_paused")
+
+
+@operation(
+    "POST",
+    "/projects/{project_id}/stop",
+    roles=PLANNERS | {Role.TEAM_LEADER},
+    summary="Stop dialling a project now: hang up what rings",
+)
+async def stop_project(call: Call, project_id: UUID) -> ProjectState:
+    """As `pause`, and calls that ring are given up; who answers in that instant is served, and conversations go on."""
+    command = PauseProject(project_id=project_id, hang_up_ringing=True)
+    return await _command(call, project_id, command, "project_stopped")
 
 
 async def _command(call: Call, project_id: UUID, command: StartProject | PauseProject, action: str) -> ProjectState:

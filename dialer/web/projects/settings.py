@@ -119,7 +119,10 @@ async def put_retry_rules(call: Call, project_id: UUID, body: RetryRules) -> Ret
     """These and no others."""
     wanted = [
         campaign_retry.RetryRule(
-            outcome=one.outcome, retry_after=timedelta(seconds=one.retry_after_s), max_times=one.max_times
+            outcome=one.outcome,
+            retry_after=timedelta(seconds=one.retry_after_s),
+            max_times=one.max_times,
+            counts=one.counts,
         )
         for one in body.rules
     ]
@@ -146,7 +149,9 @@ def dispositions_of(project: Project) -> Dispositions:
 
 def _retry_rules(project: Project) -> RetryRules:
     return RetryRules(rules=[
-        RetryRule(outcome=one.outcome, retry_after_s=seconds(one.retry_after) or 0, max_times=one.max_times)
+        RetryRule(
+            outcome=one.outcome, retry_after_s=seconds(one.retry_after) or 0, max_times=one.max_times, counts=one.counts
+        )
         for one in project.retry_rules
     ])  # fmt: skip
 

@@ -20,6 +20,14 @@ Share = Annotated[
     Decimal,
     Field(ge=0, le=1, max_digits=5, decimal_places=4, description="Most abandoned of answered calls; 0.03 is 3 %."),
 ]
+CancelAfter = Annotated[
+    int,
+    Field(
+        ge=0,
+        le=120,
+        description="A call that has rung so long may be given up when nobody would be free to take it; 15 or more, 0 is never.",
+    ),
+]
 Prompt = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="Name of the safe-harbour prompt on the node.")
 ]
@@ -76,6 +84,7 @@ class NewProject(In):
     wrap_up_limit_s: Annotated[int, Field(ge=0, le=3600)] | None = None
     preview_limit_s: Annotated[int, Field(ge=5, le=3600)] | None = None
     abandonment_cap: Share | None = None
+    cancel_after_s: CancelAfter | None = None
     max_attempts: Annotated[int, Field(ge=1, le=100)] | None = None
     daily_cap_per_number: Annotated[int, Field(ge=1, le=100)] | None = None
     safe_harbour: Prompt | None = None
@@ -117,6 +126,7 @@ class Project(Out):
     wrap_up_limit_s: int
     preview_limit_s: int
     abandonment_cap: Decimal
+    cancel_after_s: int
     max_attempts: int
     daily_cap_per_number: int
     safe_harbour: str
@@ -178,6 +188,7 @@ class RetryRule(In):
     outcome: Word
     retry_after_s: Seconds
     max_times: Annotated[int, Field(ge=0, le=100)]
+    counts: bool = Field(default=True, description="Is it one of the attempts that the project allows?")
 
 
 class RetryRules(In):

@@ -318,6 +318,22 @@ class ScriptedAsterisk:
                 self._idle(one)
         self.vanish(channel_id)
 
+    def _do_setvar(self, headers: Headers) -> None:
+        if headers["channel"][0] in self.channels:
+            self._respond(headers, "Success", ("Message", "Variable Set"))
+        else:
+            self._respond(headers, "Error", ("Message", "No such channel"))
+
+    def _do_absolutetimeout(self, headers: Headers) -> None:
+        """A channel that rings ends; one that is up goes to `T`, which asks again: the test does that when it likes."""
+        channel = self.channels.get(headers["channel"][0])
+        if channel is None:
+            self._respond(headers, "Error", ("Message", "No such channel"))
+            return
+        self._respond(headers, "Success", ("Message", "Timeout Set"))
+        if channel.state != "Up":
+            self.vanish(channel.channel_id)
+
     def _do_redirect(self, headers: Headers) -> None:
         channel = self.channels.get(headers["channel"][0])
         if channel is None:

@@ -277,7 +277,11 @@ class Floor:
             await self.node.console("channel request hangup all")
             return "0 active channels" in await self.node.console("core show channels count")
 
-        await self.until(swept, "an Asterisk that could be emptied", 30)
+        try:
+            await self.until(swept, "an Asterisk that could be emptied", 30)
+        except NotReady as error:
+            error.add_note(await self.node.console("core show channels concise"))
+            raise
 
 
 @pytest_asyncio.fixture(loop_scope="session")
