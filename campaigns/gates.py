@@ -1,5 +1,7 @@
 """The gates in front of a project: may it dial now at all? Pure, and closed when in doubt.
 
+First what the project itself says, then the lines of its rule packs (`campaigns.rules`) that do not depend on the lead.
+
 What belongs to a single lead (caps, do-not-call, a live call) is in the claiming statement, where it cannot be raced.
 """
 
@@ -12,6 +14,9 @@ from enum import StrEnum
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from campaigns.projects import Project
+from campaigns.rules.facts import Subject
+from campaigns.rules.ruleset import Finding, Rule, first_refusal
+from campaigns.rules.schema import Registry, RingTime, Window
 from campaigns.states import CallerNumberState, DialMode, ProjectState
 
 
@@ -26,17 +31,21 @@ class Gate(StrEnum):
     ZONE_UNKNOWN = "zone_unknown"
     WINDOW_INVALID = "window_invalid"
     OUTSIDE_WINDOW = "outside_window"
+    RULE_PACK = "rule_pack"
+    RING_TIME = "ring_time"
+    REGISTRY = "registry"
     NOT_EVALUABLE = "not_evaluable"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """Whether the project may dial, which gate decided, and a sentence for people. `opens_at`: when the window opens next, if that is what is shut."""
+    """Whether the project may dial, which gate decided, and a sentence for people. `opens_at`: when the window opens next, if that is what is shut; `rule`: the line that objects."""
 
     allowed: bool
     gate: Gate
     reason: str
     opens_at: datetime | None = None
+    rule: Rule | None = None
 
 
 def decide(project: Project, now: datetime) -> Verdict:
@@ -69,6 +78,36 @@ def _objections(project: Project, now: datetime) -> Iterator[Verdict]:
     if project.mode not in DialMode:
         yield _no(Gate.NOT_EVALUABLE, "The project's mode of dialling is unknown.")
     yield from _window(project, now)
+    yield from _rules(project, now)
+
+
+_OF_PROJECT = (Window, RingTime, Registry)
+_GATE_OF = {Window: Gate.OUTSIDE_WINDOW, RingTime: Gate.RING_TIME, Registry: Gate.REGISTRY}
+
+
+def _rules(project: Project, now: datetime) -> Iterator[Verdict]:
+    if (refused := project.rules.pack_refusal(now.astimezone(ZoneInfo(project.zone)).date())) is not None:
+        yield _no(Gate.RULE_PACK, refused)
+    subject = Subject(
+        now=now, project_id=project.id, client=project.client, project_zone=project.zone, mode=project.mode.value, number="",
+        ring_s=project.ring_timeout_s,
+    )  # fmt: skip
+    found = first_refusal(project.rules, subject, only=lambda rule: isinstance(rule.line, _OF_PROJECT))
+    if found is not None:
+        yield _of(found)
+
+
+def _of(found: Finding) -> Verdict:
+    refusal = found.refusal
+    assert refusal is not None  # noqa: S101 -- what first_refusal found
+    gate = _GATE_OF.get(type(found.rule.line), Gate.NOT_EVALUABLE) if refusal.evaluable else Gate.NOT_EVALUABLE
+    return Verdict(
+        allowed=False,
+        gate=gate,
+        reason=f"{refusal.reason} Rule {found.rule.name}.",
+        opens_at=refusal.until,
+        rule=found.rule,
+    )
 
 
 def _window(project: Project, now: datetime) -> Iterator[Verdict]:

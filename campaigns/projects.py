@@ -1,4 +1,4 @@
-"""Projects: what is dialled, how, when and from where. `Project` is everything a dialler needs to know, read in one statement."""
+"""Projects: what is dialled, how, when and from where. `Project` is everything a dialler needs to know, its calling rules included."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ from campaigns.dispositions import save as save_dispositions
 from campaigns.errors import BadInput, Conflict, Missing
 from campaigns.retry import DEFAULT_RETRY_RULES, RetryRule
 from campaigns.retry import save as save_retry_rules
+from campaigns.rule_packs import rules_of
+from campaigns.rules.ruleset import NO_RULES, RuleSet
 from campaigns.sql import Connection, OneConnection
 from campaigns.states import AtPreviewLimit, DialMode, Effect, LeadState, ProjectState
 
@@ -75,6 +77,7 @@ class Project:
     preview_skips_per_lead: int = 3
     preview_skip_wait_s: int = 300
     preview_same_agent_wait_s: int = 3600
+    rules: RuleSet = NO_RULES
 
     @property
     def trunk_id(self) -> UUID | None:
@@ -118,7 +121,7 @@ async def load_project(conn: Connection, project_id: UUID, *, agent_id: UUID | N
     row = await conn.fetchrow(_LOAD, project_id, agent_id)
     if row is None:
         raise Missing("project_unknown", "There is no such project.", project_id=str(project_id))
-    return _project(row)
+    return _project(row, await rules_of(conn, [project_id]))
 
 
 async def list_projects(
@@ -131,7 +134,8 @@ async def list_projects(
 ) -> list[Project]:
     """Projects by name: all, or those in a state, of an agent, with names beyond `after`."""
     rows = await conn.fetch(_LIST, state.value if state else None, agent_id, after, limit)
-    return [_project(row) for row in rows]
+    rules = await rules_of(conn, [row["id"] for row in rows])
+    return [_project(row, rules) for row in rows]
 
 
 _SHOWING_NUMBERS = "select id from projects where not mask_numbers"
@@ -255,8 +259,9 @@ def _check_zone(zone: object) -> None:
 _PLAIN: Final = ("id", "created_at", *sorted(SETTINGS - {"mode", "trunk_id", "preview_at_limit"}))
 
 
-def _project(row: asyncpg.Record) -> Project:
+def _project(row: asyncpg.Record, rules: Mapping[UUID, RuleSet]) -> Project:
     return Project(
+        rules=rules.get(row["id"], NO_RULES),
         **{name: row[name] for name in _PLAIN},
         state=ProjectState(row["state"]),
         mode=DialMode(row["mode"]),

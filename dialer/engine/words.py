@@ -51,6 +51,13 @@ GATES: dict[str, Words] = {
     "zone_unknown": Words("The project's time zone is not known.", "项目的时区未知。"),
     "window_invalid": Words("The project's hours are not valid.", "项目的外呼时段设置无效。"),
     "outside_window": LIMITS["window"],
+    "rule_pack": Words("A rule pack of the project cannot be used any more.", "项目所用的规则包已失效或无法读取。"),
+    "ring_time": Words(
+        "The project lets calls ring longer or shorter than its rules allow.", "项目的振铃时长不符合所用规则。"
+    ),
+    "registry": Words(
+        "A list that the rules ask for was not loaded, or is too old.", "规则要求比对的名单未载入或已过期。"
+    ),
     "not_evaluable": Words("The rules cannot be evaluated, so nothing is dialled.", "规则无法判定,因此不拨打。"),
 }
 

@@ -34,6 +34,7 @@ from dialer.web.projects import settings as project_settings
 from dialer.web.recordings import routes as recordings
 from dialer.web.reports import routes as reports
 from dialer.web.retention import routes as retention
+from dialer.web.rules import routes as rules
 from dialer.web.session import routes as session
 from dialer.web.tokens import routes as tokens
 from dialer.web.trunks import routes as trunks
@@ -58,6 +59,7 @@ FEATURES = (
     recordings,
     retention,
     reports,
+    rules,
     why,
     live,
     health,

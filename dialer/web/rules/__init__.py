@@ -1,0 +1,1 @@
+"""Calling rules: packs, and which of them a project has chosen."""

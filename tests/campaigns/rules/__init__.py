@@ -1,0 +1,1 @@
+"""Calling rules: packs, windows, strictest wins."""
