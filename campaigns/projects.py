@@ -21,7 +21,15 @@ from campaigns.retry import save as save_retry_rules
 from campaigns.rule_packs import rules_of
 from campaigns.rules.ruleset import NO_RULES, RuleSet
 from campaigns.sql import Connection, OneConnection
-from campaigns.states import AtPreviewLimit, DialMode, Effect, LeadState, ProjectState
+from campaigns.states import (
+    AbandonmentPeriod,
+    AtAbandonmentLimit,
+    AtPreviewLimit,
+    DialMode,
+    Effect,
+    LeadState,
+    ProjectState,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +69,12 @@ class Project:
     preview_limit_s: int
     abandonment_cap: Decimal
     cancel_after_s: int
+    abandonment_period: AbandonmentPeriod
+    abandonment_at_limit: AtAbandonmentLimit
+    abandonment_within_ms: int
+    abandonment_counts_late: bool
+    abandonment_counts_machines: bool
+    abandonment_false_machine_rate: Decimal
     max_attempts: int
     daily_cap_per_number: int
     safe_harbour: str
@@ -87,8 +101,9 @@ class Project:
 
 SETTINGS: Final = frozenset({
     "name", "client", "mode", "ratio", "trunk_id", "zone", "window_start", "window_end", "ring_timeout_s", "agent_wait_ms", "wrap_up_limit_s",
-    "preview_limit_s", "abandonment_cap", "cancel_after_s", "max_attempts", "daily_cap_per_number", "safe_harbour", "record_calls", "mask_numbers", "script",
-    "preview_at_limit", "preview_skips_per_hour", "preview_skips_per_lead", "preview_skip_wait_s", "preview_same_agent_wait_s",
+    "preview_limit_s", "preview_at_limit", "preview_skips_per_hour", "preview_skips_per_lead", "preview_skip_wait_s", "preview_same_agent_wait_s",
+    "abandonment_cap", "abandonment_period", "abandonment_at_limit", "abandonment_within_ms", "abandonment_counts_late", "abandonment_counts_machines",
+    "abandonment_false_machine_rate", "cancel_after_s", "max_attempts", "daily_cap_per_number", "safe_harbour", "record_calls", "mask_numbers", "script",
 })  # fmt: skip
 """What `create_project` and `update_project` take: columns of `projects`, by these names and no others."""
 
@@ -256,7 +271,8 @@ def _check_zone(zone: object) -> None:
         raise BadInput("zone_unknown", "There is no such time zone; give a name such as Asia/Shanghai.") from error
 
 
-_PLAIN: Final = ("id", "created_at", *sorted(SETTINGS - {"mode", "trunk_id", "preview_at_limit"}))
+_WORDS: Final = frozenset({"mode", "preview_at_limit", "abandonment_period", "abandonment_at_limit"})
+_PLAIN: Final = ("id", "created_at", *sorted(SETTINGS - _WORDS - {"trunk_id"}))
 
 
 def _project(row: asyncpg.Record, rules: Mapping[UUID, RuleSet]) -> Project:
@@ -266,6 +282,8 @@ def _project(row: asyncpg.Record, rules: Mapping[UUID, RuleSet]) -> Project:
         state=ProjectState(row["state"]),
         mode=DialMode(row["mode"]),
         preview_at_limit=AtPreviewLimit(row["preview_at_limit"]),
+        abandonment_period=AbandonmentPeriod(row["abandonment_period"]),
+        abandonment_at_limit=AtAbandonmentLimit(row["abandonment_at_limit"]),
         trunk=trunk(row["trunk"]) if row["trunk"] else None,
         caller_numbers=tuple(caller_number(number) for number in row["caller_numbers"]),
         agent_ids=frozenset(row["agent_ids"]),

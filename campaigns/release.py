@@ -55,7 +55,13 @@ ended as (
                 $8::integer[], $9::boolean[], $10::uuid[], $11::uuid[])
          i (id, outcome, ended_at, sent_at, ringing_at, answered_at, bridged_at, hangup_cause, abandoned, agent_id, device_id)
     where a.id = i.id and a.state <> 'ended'
-    returning a.id, a.lead_id, a.project_id, a.number, a.outcome, a.ended_at
+    returning a.id, a.lead_id, a.project_id, a.number, a.outcome, a.answered_at, a.bridged_at, a.ended_at
+),
+counted as (      -- in this order, or two nodes that end calls of the same projects could wait for each other
+    insert into answered_calls as c (project_id, quarter, outcome, wait_ds, calls)
+    select project_id, quarter_of(ended_at), outcome, wait_ds(answered_at, bridged_at), count(*)
+    from ended where answered_at is not null group by 1, 2, 3, 4 order by 1, 2, 3, 4
+    on conflict (project_id, quarter, outcome, wait_ds) do update set calls = c.calls + excluded.calls
 ),
 gone as (
     delete from live_attempts v using ended e where v.attempt_id = e.id
@@ -92,7 +98,7 @@ from ended e left join moved m using (id)
 
 
 async def finish(conn: Connection, batch: Sequence[EndedAttempt]) -> list[Finished]:
-    """End attempts and move their leads, all or none. May be repeated: what has ended stays as it was and is not in the answer.
+    """End attempts, count those that were answered, and move their leads, all or none. May be repeated: what has ended stays as it was and is not in the answer.
 
     A lead that its agent has wrapped up already keeps what the agent said. One attempt must not be twice in a batch (BadInput `batch_malformed`).
     """

@@ -40,6 +40,21 @@ class PreviewPass(StrEnum):
     LEFT = "left"  # the agent went on a break or home
 
 
+class AbandonmentPeriod(StrEnum):
+    """Over what the share of abandoned calls is counted; the same words as in `projects.abandonment_period`."""
+
+    DAY = "day"  # the calendar day in the project's zone
+    HOURS_24 = "hours_24"  # the last 24 hours
+    DAYS_30 = "days_30"  # 30 days in the project's zone, one period after the other
+
+
+class AtAbandonmentLimit(StrEnum):
+    """What happens when the budget is used up; the same words as in `projects.abandonment_at_limit`."""
+
+    ONE_TO_ONE = "one_to_one"  # no more calls than ready agents
+    STOP = "stop"  # no calls
+
+
 class LeadState(StrEnum):
     """The same words as in `leads.state`."""
 

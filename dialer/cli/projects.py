@@ -10,8 +10,8 @@ import typer
 
 from dialer.cli.office import Office, in_office, now, shown
 from dialer.cli.output import Output
-from dialer.web.projects import routes, settings
-from dialer.web.projects.types import AtPreviewLimit, Mode, State
+from dialer.web.projects import abandonment, routes, settings
+from dialer.web.projects.types import AbandonmentPeriod, AtAbandonmentLimit, AtPreviewLimit, Mode, State
 from dialer.web.reports import routes as reports
 
 app = typer.Typer(no_args_is_help=True, help="What is dialled, when, how, by whom.")
@@ -144,6 +144,58 @@ def change(
         return await office.do(routes.change_project, body=wanted, project_id=await office.id_of("project", name))
 
     output.thing(shown(in_office(work)))  # type: ignore[arg-type]
+
+
+@app.command()
+def budget(context: typer.Context, name: Named) -> None:
+    """What is left of the abandonment budget, by which definition, and where it ends if it goes on like this."""
+    output: Output = context.obj.output
+
+    async def work(office: Office) -> Any:
+        return await office.do(abandonment.get_abandonment, project_id=await office.id_of("project", name))
+
+    found = shown(in_office(work))
+    if not output.as_json:
+        found |= {name: _figures(found[name]) for name in ("calls", "projected")}
+    output.thing(found)
+
+
+def _figures(values: dict[str, Any] | None) -> str:
+    return ", ".join(f"{name.replace('_', ' ')} {value}" for name, value in (values or {}).items())
+
+
+@app.command()
+def contract(
+    context: typer.Context,
+    name: Named,
+    cap: Annotated[str | None, typer.Option(help="Abandoned of the answered, at most: 0.03 is 3 %.")] = None,
+    period: Annotated[AbandonmentPeriod | None, typer.Option(help="Over what it is counted.")] = None,
+    at_limit: Annotated[AtAbandonmentLimit | None, typer.Option(help="What happens when it is used up.")] = None,
+    within_ms: Annotated[int | None, typer.Option(help="An agent who comes later is late; tenths of a second.")] = None,
+    late: Annotated[bool | None, typer.Option(help="Late counts as abandoned.")] = None,
+    machines: Annotated[bool | None, typer.Option(help="Machines count as answered.")] = None,
+    false_machine_rate: Annotated[
+        str | None, typer.Option(help="Share of those taken for machines that counts as abandoned people.")
+    ] = None,
+    safe_harbour: Annotated[str | None, typer.Option(help="Name of the prompt that abandoned callers hear.")] = None,
+) -> None:
+    """Change the abandonment contract; the engine takes it at its next decision. What is not given stays."""
+    wanted = {
+        "abandonment_cap": cap,
+        "abandonment_period": period,
+        "abandonment_at_limit": at_limit,
+        "abandonment_within_ms": within_ms,
+        "abandonment_counts_late": late,
+        "abandonment_counts_machines": machines,
+        "abandonment_false_machine_rate": false_machine_rate,
+        "safe_harbour": safe_harbour,
+    }
+
+    async def work(office: Office) -> None:
+        await office.do(routes.change_project, body=wanted, project_id=await office.id_of("project", name))
+
+    in_office(work)
+    budget(context, name)
 
 
 @app.command()

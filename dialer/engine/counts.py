@@ -1,7 +1,6 @@
-"""What came of a project's calls today: the live counters, and the abandonment budget that must survive a restart.
+"""What came of a project's calls today: the live counters.
 
-A day is the calendar day in the project's zone; a call counts on the day it ended. What ended before this engine ran is read from
-PostgreSQL; until it is read the budget counts as used up, so that a restart can never raise the rate of abandoned calls.
+A day is the calendar day in the project's zone; a call counts on the day it ended. What ended before this engine ran is read from PostgreSQL.
 """
 
 from __future__ import annotations
@@ -68,11 +67,6 @@ class Counts:
             abandoned=call.outcome is Outcome.ABANDONED,
         )
         self._changed.add(call.project_id)
-
-    def abandonment(self, project_id: UUID) -> tuple[int, int] | None:
-        """Today's answered and abandoned calls; None while what was before our start is not read yet."""
-        day = self._today(project_id)
-        return (day.totals["answered"], day.totals["abandoned"]) if day.complete else None
 
     async def complete(self) -> None:
         """Read what ended before we counted, of all projects where that is missing. Errors: those of a lost PostgreSQL."""

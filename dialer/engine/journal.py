@@ -8,7 +8,8 @@ all stays of an agent one after the other. Above `bound` the placing of new call
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
@@ -52,6 +53,7 @@ class Journal:
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
+        self._writing = asyncio.Lock()
         self.database_up = True
 
     def __len__(self) -> int:
@@ -93,8 +95,18 @@ class Journal:
                 continue
             await asyncio.sleep(0.5)
 
+    @asynccontextmanager
+    async def settled(self) -> AsyncIterator[None]:
+        """While this is held nothing is being written: what was taken is either written or held, not under way. Hold it for a query, no longer."""
+        async with self._writing:
+            yield
+
     async def flush(self) -> bool:
         """Write one batch of everything. False when PostgreSQL is away (everything is kept)."""
+        async with self._writing:
+            return await self._flush()
+
+    async def _flush(self) -> bool:
         progress, ended, agents = self._take()
         if not (progress or ended or agents):
             self._wake.clear()

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from dialer.asterisk.ami.client import AmiClient, AmiConfig
 from dialer.domain.pacing import Limit
+from dialer.engine.abandonment import Abandonment
 from dialer.engine.agents import Agents
 from dialer.engine.answering import Answering
 from dialer.engine.budgets import Budgets
@@ -68,6 +69,7 @@ class Parts:
     answering: Answering
     happenings: Happenings
     counts: Counts
+    abandonment: Abandonment
     budgets: Budgets
     sending: Sending
     placing: Placing
@@ -117,6 +119,7 @@ def assemble(
     answering = Answering(floor, calls, agents, seats, wrapping, giving_up, projects, metrics, clock)
     policies = Policies(clock)
     counts = Counts(pool, projects, feed, clock)
+    abandonment = Abandonment(pool, projects, journal, feed, clock)
     budgets = Budgets(floor)
     sending = Sending(config, calls, budgets, ami, clock, lease_held)
     placing = Placing(
@@ -126,13 +129,14 @@ def assemble(
         floor,
         projects,
         policies,
-        Snapshots(floor, projects, counts, clock),
+        Snapshots(floor, projects, abandonment, clock),
         calls,
         sending,
         budgets,
         giving_up,
         publishing,
         counts,
+        abandonment,
         tasks,
         clock,
         secrets.token_bytes,
@@ -169,6 +173,7 @@ def assemble(
     )
     agents.on_ready.append(lambda _agent: placing.wake())
     calls.on_ended.append(counts.ended)
+    calls.on_ended.append(abandonment.ended)
     calls.on_answered.append(policies.answered)
     calls.on_ended.append(policies.ended)
     agents.on_left.append(policies.left)
@@ -197,6 +202,7 @@ def assemble(
         answering=answering,
         happenings=happenings,
         counts=counts,
+        abandonment=abandonment,
         budgets=budgets,
         sending=sending,
         placing=placing,

@@ -21,6 +21,8 @@ from dialer.db.pool import LOST
 from dialer.domain.call_table import CallEvent
 from dialer.domain.ids import uuid7
 from dialer.domain.pacing import Decision, FlightState, Limit, Mode, Snapshot
+from dialer.domain.pacing.at_limit import within_contract
+from dialer.engine.abandonment import Abandonment
 from dialer.engine.budgets import Budgets
 from dialer.engine.calls import Calls
 from dialer.engine.clock import Clock
@@ -66,6 +68,7 @@ class Placing:
         giving_up: GivingUp,
         publishing: Publishing,
         counts: Counts,
+        abandonment: Abandonment,
         tasks: TaskSet,
         clock: Clock,
         randomness: Callable[[int], bytes],
@@ -84,6 +87,7 @@ class Placing:
         self._giving_up = giving_up
         self._publishing = publishing
         self._counts = counts
+        self._abandonment = abandonment
         self._tasks = tasks
         self._clock = clock
         self._randomness = randomness
@@ -128,11 +132,12 @@ class Placing:
             self.paces.forget(project_id)
             self._publishing.value("pacing", str(project_id), None)
         self._counts.show()
+        self._abandonment.show()
         return again_s
 
     async def _project(self, project: Project) -> float:
         snapshot = self._snapshots.of(project)
-        decision = self._policies.of(project.id, snapshot.mode).decide(snapshot)
+        decision = within_contract(snapshot, self._policies.of(project.id, snapshot.mode).decide(snapshot))
         self._give_up(project, decision)
         if decision.place <= 0:
             self._note(project, snapshot, decision, decision.limited_by)

@@ -9,8 +9,8 @@ from campaigns.states import DialMode
 from dialer.domain.pacing import FlightState, Mode, Snapshot
 from dialer.domain.pacing.sharing import ready_for_project
 from dialer.domain.states import AgentState, CallState
+from dialer.engine.abandonment import Abandonment
 from dialer.engine.clock import Clock
-from dialer.engine.counts import Counts
 from dialer.engine.floor import Agent, Floor
 from dialer.engine.projects import Projects
 
@@ -26,10 +26,10 @@ _DIALLED_FOR_AGENTS = {Mode.PROGRESSIVE, Mode.RATIO, Mode.PREDICTIVE}
 class Snapshots:
     """Takes them."""
 
-    def __init__(self, floor: Floor, projects: Projects, counts: Counts, clock: Clock) -> None:
+    def __init__(self, floor: Floor, projects: Projects, abandonment: Abandonment, clock: Clock) -> None:
         self._floor = floor
         self._projects = projects
-        self._counts = counts
+        self._abandonment = abandonment
         self._clock = clock
 
     def of(self, project: Project) -> Snapshot:
@@ -53,10 +53,10 @@ class Snapshots:
                 in_flight.append((call.attempt_id, flight, at_s - call.placed_s))
             else:
                 claims[call.project_id] = claims.get(call.project_id, 0.0) + 1 / self._calls_for_agent(call.project_id)
-        counted = self._counts.abandonment(project.id)
+        # The books count a call when it has ended; the budget, when it is answered.
+        account = self._abandonment.of(project, live_answers=live_answers)
         # Not known yet after a start: as if the budget were used up, no more calls than agents.
-        ratio = float(project.ratio) if counted is not None else min(1.0, float(project.ratio))
-        answered, abandoned = counted or (0, 0)
+        ratio = float(project.ratio) if account.counted else min(1.0, float(project.ratio))
         return Snapshot(
             project_id=project.id,
             at_s=at_s,
@@ -67,10 +67,10 @@ class Snapshots:
             in_flight=tuple(in_flight),
             abandonment_cap=float(project.abandonment_cap),
             agent_wait_s=project.agent_wait_ms / 1000,
-            answered=answered
-            + live_answers,  # the books count a call when it has ended; the budget, when it is answered
-            abandoned=abandoned,
-            counted=counted is not None,
+            answered=account.answered,
+            abandoned=account.abandoned,
+            counted=account.counted,
+            standing=account.standing,
             ring_timeout_s=project.ring_timeout_s,
             cancel_after_s=project.cancel_after_s or None,
         )

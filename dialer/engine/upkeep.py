@@ -38,6 +38,7 @@ class Upkeep:
         await self._make_partitions()
         await self._parts.projects.refresh()
         await self._parts.counts.complete()
+        await self._parts.abandonment.complete()
         async with self._pool.acquire(timeout=5) as conn:
             self._parts.policies.remember(await pacing_states.load(conn))
 
@@ -69,11 +70,12 @@ class Upkeep:
             self.publish_projects()
 
     async def complete_counts(self) -> None:
-        """Read today's counters of projects that came later, or moved to another zone."""
+        """Read today's counters, and the calls of the abandonment budget, of projects that came later, moved to another zone, or have another contract."""
         while True:
             await asyncio.sleep(self._config.tick_s)
             try:
                 await self._parts.counts.complete()
+                await self._parts.abandonment.complete()
             except LOST:
                 continue
 

@@ -23,6 +23,10 @@ LIMITS: dict[str, Words] = {
         "The abandonment cap is reached; calls are placed one for each ready agent.",
         "呼损率已达上限,按每个空闲坐席一路呼叫拨号。",
     ),
+    "abandonment_stop": Words(
+        "The abandonment cap is exceeded and the project's contract says to stop: nothing is dialled until the share or the contract allows it again.",
+        "呼损率超过上限,按项目约定停止拨号,直至呼损率回落或约定变更。",
+    ),
     "trunk": Words("The project has no enabled trunk on this node.", "项目在本节点没有可用的中继。"),
     "trunk_channels": Words("All channels of the trunk are in use.", "中继并发已占满。"),
     "trunk_failing": Words(

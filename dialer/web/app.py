@@ -29,6 +29,7 @@ from dialer.web.leads import routes as leads
 from dialer.web.live import routes as live
 from dialer.web.openapi import document
 from dialer.web.parts import PARTS, make_parts
+from dialer.web.projects import abandonment
 from dialer.web.projects import routes as projects
 from dialer.web.projects import settings as project_settings
 from dialer.web.recordings import routes as recordings
@@ -46,6 +47,7 @@ FEATURES = (
     users,
     tokens,
     projects,
+    abandonment,
     project_settings,
     trunks,
     caller_numbers,

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +13,6 @@ from rich.console import Console
 from rich.table import Table
 
 from dialer.domain.outcomes import Outcome
-from dialer.domain.pacing.contract import AbandonmentContract, Tally
 from dialer.simulation.what_if import WhatIf
 from lab.carrier.behaviour import Behaviour
 from lab.demo.compare import (
@@ -29,6 +27,7 @@ from lab.demo.compare import (
 )
 
 _SHOWN = 15
+_BUDGET = ("definition", "cap", "since", "calls", "answered", "abandoned", "allowed", "left", "share", "standing")
 _FORECAST = {"utilisation": "utilisation_percent", "abandonment": "abandoned_percent"}
 
 
@@ -45,7 +44,7 @@ class Facts:
     seconds: float
     dispositions: dict[str, int]
     utilisation: float | None
-    cap: Decimal
+    budget: dict[str, Any]  # as the API says it
     forecast: WhatIf | None
     settings: dict[str, Any]
 
@@ -57,12 +56,6 @@ def figures(facts: Facts) -> dict[str, Any]:
     abandoned = [attempt for attempt in facts.attempts if attempt.abandoned]
     p50, p99 = percentile(facts.answer_to_bridge_ms, 0.5), percentile(facts.answer_to_bridge_ms, 0.99)
     words = outcomes(facts.attempts)
-    contract = AbandonmentContract(cap=facts.cap)
-    tally = Tally(
-        connected=words.get(Outcome.CONNECTED, 0),
-        abandoned=words.get(Outcome.ABANDONED, 0),
-        hung_up_early=words.get(Outcome.HUNG_UP_EARLY, 0),
-    )
     return {
         "attempts": len(facts.attempts),
         "answered": len(answered),
@@ -82,11 +75,7 @@ def figures(facts: Facts) -> dict[str, Any]:
         "mismatches": [asdict(mismatch) for mismatch in facts.mismatches],
         "answer_to_bridge_ms": {"p50": _rounded(p50), "p99": _rounded(p99)},
         "abandonment": round(len(abandoned) / len(answered), 4) if answered else None,
-        "abandonment_budget": {
-            "cap": str(facts.cap),
-            "allowed": contract.allowed(tally),
-            "left": contract.left(tally),
-        },
+        "abandonment_budget": {name: facts.budget[name] for name in _BUDGET},
         "utilisation": None if facts.utilisation is None else round(facts.utilisation, 4),
         "forecast": None if facts.forecast is None else asdict(facts.forecast),
         "seconds": round(facts.seconds, 1),
@@ -102,6 +91,10 @@ def contradictions_of_sums(result: dict[str, Any]) -> list[Mismatch]:
         "connected is bridged": (words.get(Outcome.CONNECTED, 0), result["bridged"]),
         "abandoned outcomes are abandoned": (words.get(Outcome.ABANDONED, 0), result["abandoned"]),
         "answered outcomes are answered": (sum(words.get(one, 0) for one in ANSWERED), result["answered"]),
+        "answered calls are in the abandonment budget": (
+            sum(result["abandonment_budget"]["calls"].values()),
+            result["answered"],
+        ),
         "answered calls are recorded": (result["answered"], result["recordings"] + result["gone_before_a_sound"]),
         "the carrier answered as often as we were answered": (result["carrier_answered"], result["answered"]),
         "attempts on the wire are carrier calls": (

@@ -116,7 +116,7 @@ class Demo:
             try:
                 await self._watch(staffed, stop)
                 if self.options.once and not stop.is_set():
-                    return await self._conclude(staffed, time.monotonic() - dialling_since)
+                    return await self._conclude(admin, staffed, time.monotonic() - dialling_since)
             finally:
                 await self._end_tasks()
         return 0
@@ -174,7 +174,7 @@ class Demo:
                 or await connection.fetchval(_UNWRAPPED)
             )
 
-    async def _conclude(self, staffed: Staffed, seconds: float) -> int:
+    async def _conclude(self, admin: ApiClient, staffed: Staffed, seconds: float) -> int:
         """Everybody goes home; then the books are compared."""
         for robot in staffed.robots:
             robot.leaving = True
@@ -197,7 +197,7 @@ class Demo:
         facts = report.Facts(
             attempts=attempts, recordings=recordings, carrier=carrier, answer_to_bridge_ms=waits_ms, mismatches=[*compare.compare(attempts, recordings, carrier), *leaks],
             agents=len(staffed.seats), seconds=seconds, dispositions=dict(dispositions),
-            utilisation=None if paced is None else paced.utilisation, cap=options.abandonment_cap, forecast=foreseen,
+            utilisation=None if paced is None else paced.utilisation, budget=await admin.get(f"/projects/{staffed.project_id}/abandonment"), forecast=foreseen,
             settings={"mode": options.mode, "ratio": options.ratio, "seed": options.seed, "people": options.people, "time_scale": options.time_scale},
         )  # fmt: skip
         result = report.figures(facts)

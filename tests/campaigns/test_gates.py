@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from campaigns.caller_numbers import CallerNumber, choose
 from campaigns.gates import Gate, decide
 from campaigns.projects import Project, Trunk
-from campaigns.states import CallerNumberState, DialMode, ProjectState
+from campaigns.states import AbandonmentPeriod, AtAbandonmentLimit, CallerNumberState, DialMode, ProjectState
 
 TRUNK = Trunk(
     id=uuid4(),
@@ -32,7 +32,9 @@ NUMBERS = tuple(CallerNumber(id=uuid4(), number=f"+86108888000{place}", trunk_id
 PROJECT = Project(
     id=uuid4(), name="p", client="", state=ProjectState.RUNNING, mode=DialMode.PROGRESSIVE, ratio=Decimal(1), trunk=TRUNK, zone="Asia/Shanghai",
     window_start=time(9), window_end=time(20), ring_timeout_s=30, agent_wait_ms=2000, wrap_up_limit_s=60, preview_limit_s=60,
-    abandonment_cap=Decimal("0.03"), cancel_after_s=0, max_attempts=3, daily_cap_per_number=3, safe_harbour="safe-harbour", record_calls=True, mask_numbers=True, script="",
+    abandonment_cap=Decimal("0.03"), abandonment_period=AbandonmentPeriod.DAY, abandonment_at_limit=AtAbandonmentLimit.ONE_TO_ONE,
+    abandonment_within_ms=2000, abandonment_counts_late=True, abandonment_counts_machines=False, abandonment_false_machine_rate=Decimal(0),
+    cancel_after_s=0, max_attempts=3, daily_cap_per_number=3, safe_harbour="safe-harbour", record_calls=True, mask_numbers=True, script="",
     created_at=datetime(2026, 1, 1, tzinfo=UTC), caller_numbers=NUMBERS, agent_ids=frozenset(), dispositions=(), retry_rules=(),
 )  # fmt: skip
 OPEN = datetime(2026, 6, 1, 4, 0, tzinfo=UTC)

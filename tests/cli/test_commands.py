@@ -306,3 +306,17 @@ def test_bad_site_file_is_told(
     site.write_text(content, encoding="utf-8")
     assert run(["asterisk", "configure", str(site), "--into", str(tmp_path)], lambda _parts: 0) == Exit.USAGE
     assert "Traceback" not in capfd.readouterr().err
+
+
+async def test_a_contract_is_changed_and_its_budget_shown(waihu: Waihu) -> None:
+    def build() -> Any:
+        waihu("project", "create", "Autumn")
+        changed = waihu("project", "contract", "Autumn", "--cap", "0.01", "--period", "days_30", "--no-late")
+        return changed, waihu("project", "budget", "Autumn"), waihu("project", "contract", "Autumn", "--cap", "3")
+
+    (code, changed), (_, shown), (refused, sentence) = await run_in_thread(build)
+    assert (code, changed["cap"], changed["period"], changed["left"]) == (Exit.OK, "0.0100", "days_30", 0)
+    assert "late" not in changed["definition"].lower().split()
+    assert shown["definition"] == changed["definition"]
+    assert refused == Exit.USAGE
+    assert "abandonment_cap" in sentence

@@ -9,6 +9,7 @@ import pytest
 
 from campaigns import states
 from campaigns.sql import Pool
+from dialer.domain.pacing.contract import AtLimit, Period
 from dialer.domain.roles import Role
 from dialer.domain.states import AgentState, CallState
 
@@ -25,6 +26,10 @@ _LOGGED_IN = [state for state in AgentState if state is not AgentState.LOGGED_OU
         ("agent_times", "state", _LOGGED_IN),
         ("projects", "state", states.ProjectState),
         ("projects", "mode", states.DialMode),
+        ("projects", "abandonment_period", states.AbandonmentPeriod),
+        ("projects", "abandonment_period", Period),
+        ("projects", "abandonment_at_limit", states.AtAbandonmentLimit),
+        ("projects", "abandonment_at_limit", AtLimit),
         ("leads", "state", states.LeadState),
         ("imports", "state", states.ImportState),
         ("caller_numbers", "state", states.CallerNumberState),
@@ -42,4 +47,4 @@ async def test_the_check_of_a_column_has_the_words_of_its_enum(
         table,
         column,
     )
-    assert set(re.findall(r"'([a-z_]+)'", definition)) == {word.value for word in words}
+    assert set(re.findall(r"'([a-z0-9_]+)'", definition)) == {word.value for word in words}

@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any, Protocol, runtime_checkable
 from uuid import UUID
 
+from dialer.domain.pacing.contract import Standing
 from dialer.domain.states import AgentState
 
 
@@ -30,6 +31,7 @@ class Limit(StrEnum):
     NO_AGENTS = "no_agents"  # nobody of the project is logged in
     AGENTS = "agents"  # everybody is at work or already has a call under way
     ABANDONMENT = "abandonment"
+    ABANDONMENT_STOP = "abandonment_stop"  # the contract says to stop at its limit
     TRUNK = "trunk"  # no enabled trunk on this node
     TRUNK_CHANNELS = "trunk_channels"
     TRUNK_FAILING = "trunk_failing"  # one call after the other ended as its fault
@@ -68,6 +70,9 @@ class Snapshot:
     answered: int = 0  # counted for the abandonment budget of the period
     abandoned: int = 0
     counted: bool = True  # False: the two are not known (yet), so the budget counts as used up
+    standing: Standing = (
+        Standing.FREE
+    )  # what the abandonment contract leaves to the policy; `within_contract` sees to it
     budget: int | None = None  # what trunk, rate, caller numbers and list allow now; None: the caller keeps to it
     budget_limit: Limit = Limit.TRUNK_CHANNELS  # which of them is the smallest
     cancel_after_s: float | None = None  # the rules allow to give up a call that rang so long; None: never

@@ -28,6 +28,25 @@ CancelAfter = Annotated[
         description="A call that has rung so long may be given up when nobody would be free to take it; 15 or more, 0 is never.",
     ),
 ]
+Rate = Annotated[
+    Decimal,
+    Field(
+        ge=0,
+        le=1,
+        max_digits=5,
+        decimal_places=4,
+        description="Share of those taken for machines that counts as abandoned people.",
+    ),
+]
+WithinMs = Annotated[
+    int,
+    Field(
+        ge=0,
+        le=60_000,
+        multiple_of=100,
+        description="An agent who comes later after the answer is late; tenths of a second.",
+    ),
+]
 Prompt = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="Name of the safe-harbour prompt on the node.")
 ]
@@ -50,6 +69,21 @@ class AtPreviewLimit(StrEnum):
 
     GIVE_BACK = "give_back"
     DIAL = "dial"
+
+
+class AbandonmentPeriod(StrEnum):
+    """Over what the share of abandoned calls is counted: the day in the project's zone, the last 24 hours, 30 days in the zone one after the other."""
+
+    DAY = "day"
+    HOURS_24 = "hours_24"
+    DAYS_30 = "days_30"
+
+
+class AtAbandonmentLimit(StrEnum):
+    """What happens when the budget is used up: one call for each ready agent, or none."""
+
+    ONE_TO_ONE = "one_to_one"
+    STOP = "stop"
 
 
 class State(StrEnum):
@@ -85,6 +119,12 @@ class NewProject(In):
     preview_limit_s: Annotated[int, Field(ge=5, le=3600)] | None = None
     abandonment_cap: Share | None = None
     cancel_after_s: CancelAfter | None = None
+    abandonment_period: AbandonmentPeriod | None = None
+    abandonment_at_limit: AtAbandonmentLimit | None = None
+    abandonment_within_ms: WithinMs | None = None
+    abandonment_counts_late: bool | None = Field(default=None, description="Late counts as abandoned.")
+    abandonment_counts_machines: bool | None = Field(default=None, description="Machines count as answered.")
+    abandonment_false_machine_rate: Rate | None = None
     max_attempts: Annotated[int, Field(ge=1, le=100)] | None = None
     daily_cap_per_number: Annotated[int, Field(ge=1, le=100)] | None = None
     safe_harbour: Prompt | None = None
@@ -127,6 +167,12 @@ class Project(Out):
     preview_limit_s: int
     abandonment_cap: Decimal
     cancel_after_s: int
+    abandonment_period: AbandonmentPeriod
+    abandonment_at_limit: AtAbandonmentLimit
+    abandonment_within_ms: int
+    abandonment_counts_late: bool
+    abandonment_counts_machines: bool
+    abandonment_false_machine_rate: Decimal
     max_attempts: int
     daily_cap_per_number: int
     safe_harbour: str

@@ -57,7 +57,7 @@ async def test_call_too_many_is_given_up_once_it_has_rung_long_enough(
 ) -> None:
     wanted: set[UUID] = set()
     seen = cancels(monkeypatch, wanted)
-    _, [call] = await ringing(stage, mode="predictive", cancel_after_s=15)
+    project, [call] = await ringing(stage, mode="predictive", cancel_after_s=15)
     assert seen[-1].cancel_after_s == 15
     wanted.add(call.attempt_id)
     ticks = len(seen)
@@ -69,7 +69,8 @@ async def test_call_too_many_is_given_up_once_it_has_rung_long_enough(
     lead = await lead_of(stage, call)
     assert (lead["state"], lead["attempts"]) == ("retry", 0)
     assert lead["next_at"] == row["ended_at"] + timedelta(minutes=30)
-    assert stage.engine.parts.counts.abandonment(call.project_id) == (0, 0)
+    account = stage.engine.parts.abandonment.of(project)
+    assert (account.answered, account.abandoned) == (0, 0)
     assert stage.engine.parts.budgets._uses[call.caller_number] == 0
 
 

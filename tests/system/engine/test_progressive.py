@@ -66,13 +66,14 @@ async def test_answered_call_without_agent_gets_safe_harbour_within_two_seconds(
     await floor.lead(project, ring=0)
     await floor.engine.parts.projects.refresh()
     # Until the day's budget is known, no more calls than agents are placed.
-    await floor.until(lambda: floor.engine.parts.counts.abandonment(project.id) is not None, "the day's counts", 15)
+    await floor.until(lambda: floor.engine.parts.abandonment.of(project).counted, "the budget's counts", 15)
     agent_id = await floor.agent(project)  # last: two calls are placed for one agent at the same moment
     await floor.talking(agent_id)
     rows = await floor.ended(1, timeout_s=20)
     abandoned = [row for row in rows if row["abandoned"]]
     assert [row["outcome"] for row in abandoned] == ["abandoned"]
-    assert floor.engine.parts.counts.abandonment(project.id) == (1, 1)
+    account = floor.engine.parts.abandonment.of(project)
+    assert (account.answered, account.abandoned) == (1, 1)
 
 
 async def test_two_projects_share_their_agents_without_promising_one_twice(floor: Floor) -> None:

@@ -1,7 +1,10 @@
-"""The abandonment contract against an oracle that counts call by call."""
+"""The abandonment contract against an oracle that looks at call after call."""
 
 from __future__ import annotations
 
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
@@ -9,42 +12,69 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialer.domain.pacing.contract import AbandonmentContract, Tally
+from dialer.domain.pacing.contract import AbandonmentContract, AnsweredCall, AtLimit, Standing
 
-_KINDS = ("connected", "late", "abandoned", "hung_up_early", "machines", "false_machines")
-calls = st.lists(st.sampled_from(_KINDS), max_size=300)
+NOON = datetime(2026, 6, 1, 4, 0, tzinfo=UTC)
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """A call as somebody with a stopwatch noted it down."""
+
+    outcome: str
+    waited_us: int | None  # until an agent came
+
+
+heard = st.one_of(
+    st.builds(Heard, st.just("connected"), st.integers(0, 90_000_000)),
+    st.builds(Heard, st.sampled_from(["abandoned", "hung_up_early", "machine", "failed"]), st.none()),
+)
+calls = st.lists(heard, max_size=300)
 contracts = st.builds(
     AbandonmentContract,
-    cap=st.decimals("0.001", "0.2", places=3),
+    cap=st.decimals("0", "1", places=3),
+    agent_within_ds=st.integers(0, 600),
+    at_limit=st.sampled_from(AtLimit),
     machines_count_as_answered=st.booleans(),
     late_counts_as_abandoned=st.booleans(),
-    false_machines_count_as_abandoned=st.booleans(),
+    false_machine_rate=st.decimals("0", "1", places=2),
 )
 
 
-def tally_of(kinds: list[str]) -> Tally:
-    return Tally(**{kind: kinds.count(kind) for kind in _KINDS})
+def kept_of(noted: list[Heard]) -> Counter[AnsweredCall]:
+    """What the product keeps of them."""
+    return Counter(
+        AnsweredCall.of(
+            one.outcome, NOON, None if one.waited_us is None else NOON + timedelta(microseconds=one.waited_us)
+        )
+        for one in noted
+    )
 
 
-def counted(contract: AbandonmentContract, kind: str) -> tuple[int, int]:
-    """(answered, abandoned) of one call."""
-    if kind == "machines":
-        return int(contract.machines_count_as_answered), 0
-    lost = {
-        "abandoned": True,
-        "late": contract.late_counts_as_abandoned,
-        "false_machines": contract.false_machines_count_as_abandoned,
-    }
-    return 1, int(lost.get(kind, False))
+def counted(contract: AbandonmentContract, noted: list[Heard]) -> tuple[int, int]:
+    """(answered, abandoned), call by call."""
+    answered = abandoned = machines = 0
+    for one in noted:
+        match one.outcome:
+            case "machine":
+                machines += 1
+            case "connected":
+                late = (one.waited_us or 0) > contract.agent_within_ds * 100_000
+                answered, abandoned = answered + 1, abandoned + (late and contract.late_counts_as_abandoned)
+            case outcome:
+                answered, abandoned = answered + 1, abandoned + (outcome == "abandoned")
+    wrong = 0
+    while Fraction(wrong) < Fraction(contract.false_machine_rate) * machines:
+        wrong += 1
+    return answered + (machines if contract.machines_count_as_answered else wrong), abandoned + wrong
 
 
 @given(contracts, calls)
 def test_what_is_left_is_what_can_be_added_before_the_share_is_above_the_cap(
-    contract: AbandonmentContract, kinds: list[str]
+    contract: AbandonmentContract, noted: list[Heard]
 ) -> None:
-    ones = [counted(contract, kind) for kind in kinds]
-    answered, abandoned = sum(one[0] for one in ones), sum(one[1] for one in ones)
-    tally = tally_of(kinds)
+    answered, abandoned = counted(contract, noted)
+    tally = contract.tally(kept_of(noted))
     assert (contract.answered(tally), contract.abandoned(tally)) == (answered, abandoned)
     cap = Fraction(contract.cap)
     assert contract.kept(tally) == (abandoned <= cap * answered)
@@ -54,18 +84,42 @@ def test_what_is_left_is_what_can_be_added_before_the_share_is_above_the_cap(
 
 @given(contracts, calls)
 def test_a_person_who_got_an_agent_in_time_never_makes_it_worse(
-    contract: AbandonmentContract, kinds: list[str]
+    contract: AbandonmentContract, noted: list[Heard]
 ) -> None:
-    assert contract.left(tally_of([*kinds, "connected"])) >= contract.left(tally_of(kinds))
+    in_time = contract.tally(kept_of([*noted, Heard("connected", 0)]))
+    assert contract.left(in_time) >= contract.left(contract.tally(kept_of(noted)))
+
+
+@given(contracts, calls)
+def test_a_contract_that_stops_does_so_over_the_cap_and_allows_nothing_to_be_risked_at_it(
+    contract: AbandonmentContract, noted: list[Heard]
+) -> None:
+    answered, abandoned = counted(contract, noted)
+    standing = contract.standing(answered, abandoned)
+    if contract.at_limit is AtLimit.ONE_TO_ONE:
+        assert standing is Standing.FREE  # the policy keeps the budget
+        return
+    cap = Fraction(contract.cap)
+    over = abandoned > cap * answered
+    assert (standing is Standing.STOPPED) == (over and (cap * answered >= 1 or cap == 0))
+    assert (standing is Standing.FREE) == (abandoned + 1 <= cap * answered)
 
 
 def test_three_of_a_hundred_is_three_exactly() -> None:
     contract = AbandonmentContract(cap=Decimal("0.03"))
-    assert contract.kept(Tally(connected=97, abandoned=3))
-    assert not contract.kept(Tally(connected=96, abandoned=3))
+    assert contract.kept(contract.tally({AnsweredCall("connected"): 97, AnsweredCall("abandoned"): 3}))
+    assert not contract.kept(contract.tally({AnsweredCall("connected"): 96, AnsweredCall("abandoned"): 3}))
 
 
-@pytest.mark.parametrize("cap", [Decimal(0), Decimal(1), Decimal(3)])
-def test_a_cap_that_is_no_share_is_refused(cap: Decimal) -> None:
+def test_two_seconds_are_in_time_and_a_moment_more_is_late() -> None:
+    contract = AbandonmentContract(agent_within_ds=20)
+    tally = contract.tally(kept_of([Heard("connected", 2_000_000), Heard("connected", 2_000_001)]))
+    assert (tally.connected, tally.late) == (1, 1)
+
+
+@pytest.mark.parametrize("share", [Decimal("-0.01"), Decimal("1.01"), Decimal(3)])
+def test_a_cap_or_a_rate_that_is_no_share_is_refused(share: Decimal) -> None:
     with pytest.raises(ValueError, match="share"):
-        AbandonmentContract(cap=cap)
+        AbandonmentContract(cap=share)
+    with pytest.raises(ValueError, match="share"):
+        AbandonmentContract(false_machine_rate=share)
