@@ -93,6 +93,17 @@ class Settings(BaseSettings):
     store_dir: Path = Field(
         default=Path("/var/lib/waihu/recordings"), description="Where finished recordings are kept."
     )
+    recording_encryption: bool = Field(
+        default=True, description="Whether recordings are sealed (encrypted) in the store."
+    )
+    recording_keys: Path = Field(
+        default=Path("/var/lib/waihu/recording.keys"),
+        description="The file with the master keys of recordings, mode 600, apart from the store. The recorder makes it at its first start; keep a copy of it elsewhere.",
+    )
+    recording_keys_command: str = Field(
+        default="",
+        description="A command that prints the master keys, instead of the file: for a vault or a hardware module.",
+    )
     encoders: int = Field(default=1, ge=1, le=64, description="Processes that encode recordings.")
 
     # Faces

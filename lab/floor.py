@@ -73,6 +73,7 @@ class Floor:
         self.admin_password = secrets.token_urlsafe(12)
         self.control_token = secrets.token_hex(24)
         self.store_dir = run_dir / "store"
+        self.recording_keys = run_dir / "recording.keys"
         self.work_dir = run_dir / "work"
         self.config_path = run_dir / "waihu.toml"
         self.waihu = ChildProcess(
@@ -171,6 +172,7 @@ class Floor:
             "cdr_file": str(self.node.cdr_file),
             "spool_dir": str(self.node.spool_dir),
             "store_dir": str(self.store_dir),
+            "recording_keys": str(self.recording_keys),
             "work_dir": str(self.work_dir),
             "web_port": self.ports.web,
             "control_port": self.ports.control,

@@ -7,13 +7,14 @@ import io
 import struct
 import warnings
 from pathlib import Path
-from typing import Final, Literal
+from typing import BinaryIO, Final, Literal
 
 import av
 import numpy as np
 
 from recorder.errors import BadClip
 from recorder.master import encode_block, opus_stream
+from recorder.sealing import Seal, content_of
 
 with warnings.catch_warnings():
     warnings.simplefilter(
@@ -30,17 +31,20 @@ Leg = Literal["both", "customer", "agent"]
 Media = Literal["wav", "opus"]
 
 
-async def clip(path: Path, *, start_ms: int, end_ms: int, leg: Leg = "both", media: Media = "opus") -> bytes:
-    """The sound from `start_ms` to `end_ms` as a file of its own. Raises BadClip."""
+async def clip(
+    path: Path, *, start_ms: int, end_ms: int, leg: Leg = "both", media: Media = "opus", seal: Seal | None = None
+) -> bytes:
+    """The sound from `start_ms` to `end_ms` as a file of its own. Raises BadClip, FileGone."""
     if not 0 <= start_ms < end_ms or end_ms - start_ms > LONGEST_MS:
         raise BadClip(
             "clip_out_of_bounds", f"A clip begins before it ends and is at most {LONGEST_MS // 60_000} minutes long."
         )
-    return await asyncio.to_thread(_clip, path, start_ms, end_ms, leg, media)
+    return await asyncio.to_thread(_clip, path, seal, start_ms, end_ms, leg, media)
 
 
-def _clip(path: Path, start_ms: int, end_ms: int, leg: Leg, media: Media) -> bytes:
-    sound = _decode(path, start_ms, end_ms)
+def _clip(path: Path, seal: Seal | None, start_ms: int, end_ms: int, leg: Leg, media: Media) -> bytes:
+    with content_of(path, seal) as content:
+        sound = _decode(content, start_ms, end_ms)
     if len(sound) == 0:
         raise BadClip("clip_after_end", "The recording ends before the clip begins; choose an earlier time.")
     if leg != "both":
@@ -49,11 +53,11 @@ def _clip(path: Path, start_ms: int, end_ms: int, leg: Leg, media: Media) -> byt
     return _wav(sound) if media == "wav" else _opus(sound)
 
 
-def _decode(path: Path, start_ms: int, end_ms: int) -> AudioSegment:
+def _decode(content: BinaryIO, start_ms: int, end_ms: int) -> AudioSegment:
     """Only the wanted part is decoded, from the page before it."""
     blocks: list[bytes] = []
     first_ms: float | None = None
-    with av.open(path, "r") as container:
+    with av.open(content, "r") as container:
         stream = container.streams.audio[0]
         rate_hz = _original_rate_hz(stream.codec_context.extradata)
         container.seek(max(0, start_ms - _PRE_ROLL_MS) * 1000, backward=True)

@@ -14,6 +14,7 @@ from typing import Any, Final
 from recorder.analysis import Analysis
 from recorder.errors import BadLeg, EncoderFailed, StoreRefused
 from recorder.master import Master
+from recorder.sealing import Seal
 
 _START_TIMEOUT_S: Final = 30.0
 _END_TIMEOUT_S: Final = 5.0
@@ -23,12 +24,13 @@ _ROOT: Final = str(Path(__file__).resolve().parent.parent)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodeOrder:
-    """Which legs, where to, and how long the call lasted (None: not known)."""
+    """Which legs, where to, how long the call lasted (None: not known), and what to seal it with (None: it is not sealed)."""
 
     customer: Path
     agent: Path
     part: Path
     expected_ms: int | None
+    seal: Seal | None = None
 
 
 class Encoder:
@@ -53,6 +55,7 @@ class Encoder:
             "agent": str(order.agent),
             "part": str(order.part),
             "expected_ms": order.expected_ms,
+            "seal": order.seal and [order.seal.attempt_id.hex, order.seal.key.hex()],  # a pipe is read by nobody else
         }
         process = await self._running()
         try:
@@ -176,6 +179,8 @@ def _master(reply: dict[str, Any]) -> Master:
     return Master(
         bytes=reply["bytes"],
         sha256=bytes.fromhex(reply["sha256"]),
+        content_bytes=reply["content_bytes"],
+        content_sha256=bytes.fromhex(reply["content_sha256"]),
         duration_ms=reply["duration_ms"],
         faults=reply["faults"],
         analysis=reply["analysis"] and Analysis.of_json(reply["analysis"]),

@@ -6,6 +6,7 @@ RecorderError
 ├── StoreRefused      the store does not take bytes (full, read-only, broken): nothing is lost, tried again
 ├── SpoolInUse        another recorder works on this spool
 ├── FileGone          the store does not hold what the ledger says
+├── KeysRefused       keys that are missing, damaged or destroyed: nothing is sealed with them, nothing opened
 ├── BadClip           a clip that cannot be cut
 ├── BadPolicy         a retention policy that cannot be used
 └── ArchiveError      a volume, a disc or a drive is not what it should be
@@ -42,6 +43,10 @@ class SpoolInUse(RecorderError):
 
 class FileGone(RecorderError):
     """The store does not hold what the ledger says."""
+
+
+class KeysRefused(RecorderError):
+    """Keys that cannot be used."""
 
 
 class BadClip(RecorderError):

@@ -20,10 +20,12 @@ import structlog
 
 from recorder import ledger, spool, storing
 from recorder.encoder import EncodeOrder, EncoderPool
-from recorder.errors import BadLeg, EncoderFailed, StoreRefused
+from recorder.errors import BadLeg, EncoderFailed, KeysRefused, StoreRefused
+from recorder.file_keys import FileKeys, WrappedKey
 from recorder.ledger import Call, RecordingState, StoredFile
 from recorder.master import Master
 from recorder.paths import PART_SUFFIX, leg_paths, locate, master_path
+from recorder.sealing import Seal, new_seal
 from recorder.settings import RecorderSettings
 from recorder.steps import Ending, Step
 
@@ -64,9 +66,11 @@ class Intake:
         settings: RecorderSettings,
         clock: Callable[[], datetime],
         *,
+        keys: FileKeys | None = None,
         on_step: Callable[[Step, UUID], None] = lambda _step, _attempt_id: None,
     ) -> None:
         self._pool = pool
+        self._keys = keys
         self._settings = settings
         self._clock = clock
         self._on_step = on_step
@@ -116,9 +120,10 @@ class Intake:
         final = locate(self._settings.store_dir, relative)
         part = final.with_name(final.name + PART_SUFFIX)
         customer, agent = leg_paths(self._settings.spool_dir, call.attempt_id)
+        seal, key = await self._new_seal(call)
         try:
             master = await encoders.encode(
-                EncodeOrder(customer=customer, agent=agent, part=part, expected_ms=call.expected_ms)
+                EncodeOrder(customer=customer, agent=agent, part=part, expected_ms=call.expected_ms, seal=seal)
             )
         except BadLeg as error:
             return await self._poison(call, error.error_id, error.message)
@@ -128,9 +133,21 @@ class Intake:
             raise storing.refusal(error) from error
         if master.bytes == 0:
             return await self._empty(call)
-        return await self._store(call, master, relative, part, final)
+        return await self._store(call, master, key, relative, part, final)
 
-    async def _store(self, call: Call, master: Master, relative: str, part: Path, final: Path) -> Ending:
+    async def _new_seal(self, call: Call) -> tuple[Seal | None, WrappedKey | None]:
+        if self._keys is None:
+            return None, None
+        seal = new_seal(call.attempt_id)
+        try:
+            async with self._connection() as conn:
+                return seal, await self._keys.wrap(conn, call.project_id, seal, at=self._clock())
+        except KeysRefused as error:
+            raise StoreRefused(error.error_id, error.message) from error
+
+    async def _store(
+        self, call: Call, master: Master, key: WrappedKey | None, relative: str, part: Path, final: Path
+    ) -> Ending:
         self._on_step(Step.ENCODED, call.attempt_id)
         try:
             await asyncio.to_thread(self._name, part, final, call.attempt_id)
@@ -143,6 +160,9 @@ class Intake:
             duration_ms=master.duration_ms,
             faults=master.faults,
             analysis=master.analysis,
+            key=key,
+            content_bytes=master.content_bytes,
+            content_sha256=master.content_sha256,
         )
         async with self._connection() as conn:
             await ledger.record_stored(conn, call, file, at=self._clock())

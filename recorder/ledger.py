@@ -16,6 +16,7 @@ from uuid import UUID
 from zoneinfo import ZoneInfo
 
 from recorder.analysis import Analysis, Waveform
+from recorder.file_keys import WrappedKey
 from recorder.spool import bring_back
 
 if TYPE_CHECKING:
@@ -104,10 +105,13 @@ class StoredFile:
 
     path: str
     sha256: bytes
+    content_sha256: bytes
     bytes: int
+    content_bytes: int
     duration_ms: int
     faults: list[dict[str, Any]]
     analysis: Analysis | None = None
+    key: WrappedKey | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,9 +145,10 @@ _STORED = """
 with kept as (
     insert into recordings (attempt_id, lead_id, project_id, agent_id, state, path, sha256, bytes, duration_ms, faults,
                             started_at, ended_at, created_at, customer_ms, agent_ms, customer_first_word_ms, agent_first_word_ms,
-                            dead_air_ms, longest_silence_ms, talk_over_ms, talk_overs, longest_monologue_ms, customer_db, agent_db)
+                            dead_air_ms, longest_silence_ms, talk_over_ms, talk_overs, longest_monologue_ms, customer_db, agent_db,
+                            project_key_id, wrapped_key, content_sha256, content_bytes)
     values ($1, $2, $3, $4, 'stored', $5, $6, $7, $8, $9::text::jsonb, $10, $11, $12,
-            $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)
+            $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $27, $28, $29, $30)
     on conflict (attempt_id) do update set
         state = 'stored', reason = null, agent_id = excluded.agent_id, path = excluded.path, sha256 = excluded.sha256,
         bytes = excluded.bytes, duration_ms = excluded.duration_ms, faults = excluded.faults, started_at = excluded.started_at,
@@ -151,7 +156,9 @@ with kept as (
         customer_first_word_ms = excluded.customer_first_word_ms, agent_first_word_ms = excluded.agent_first_word_ms,
         dead_air_ms = excluded.dead_air_ms, longest_silence_ms = excluded.longest_silence_ms, talk_over_ms = excluded.talk_over_ms,
         talk_overs = excluded.talk_overs, longest_monologue_ms = excluded.longest_monologue_ms,
-        customer_db = excluded.customer_db, agent_db = excluded.agent_db
+        customer_db = excluded.customer_db, agent_db = excluded.agent_db, project_key_id = excluded.project_key_id,
+        wrapped_key = excluded.wrapped_key, key_destroyed_at = null, content_sha256 = excluded.content_sha256,
+        content_bytes = excluded.content_bytes
     returning id
 )
 insert into recording_waveforms (recording_id, each_ms, customer, agent)
@@ -165,6 +172,7 @@ async def record_stored(conn: Conn, call: Call, file: StoredFile, *, at: datetim
     await conn.execute(
         _STORED, call.attempt_id, call.lead_id, call.project_id, call.agent_id, file.path, file.sha256, file.bytes,
         file.duration_ms, json.dumps(file.faults), call.answered_at, call.ended_at, at, *_figures(file.analysis),
+        *((file.key.project_key_id, file.key.wrapped) if file.key else (None, None)), file.content_sha256, file.content_bytes,
     )  # fmt: skip
 
 

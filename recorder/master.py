@@ -1,7 +1,7 @@
-"""Makes the stereo master of a call: two mono legs in, Ogg Opus out (left customer, right agent), hashed while it is written.
+"""Makes the stereo master of a call: two mono legs in, Ogg Opus out (left customer, right agent), hashed and sealed while it is written.
 
 Blocking and single-threaded on purpose: it runs in the encoder process. Memory does not grow with the length of the call.
-The same legs give the same bytes, so a repeated intake gives the same hash.
+The same legs give the same sound byte for byte, so a repeated intake gives the same `content_sha256`. What is not sealed never touches a disk.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from recorder.activity import BLOCK_S, FRAME_MS, Activity, waveform
 from recorder.analysis import Analysis, Waveform
 from recorder.errors import BadLeg
 from recorder.faults import LegMeasure, Side, judge
+from recorder.sealing import Seal, SealingSink, Sink
 from recorder.talk import figures
 from recorder.wav import HEADER_BYTES, WavLayout, read_layout
 
@@ -38,10 +39,15 @@ Samples = NDArray[np.int16]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Master:
-    """What was made. `bytes` 0: there was not one sample on either leg and no file was kept."""
+    """What was made. `bytes` 0: there was not one sample on either leg and no file was kept.
+
+    `sha256` and `bytes` are the file's, `content_sha256` and `content_bytes` those of the sound in it; the same where it is not sealed.
+    """
 
     sha256: bytes
+    content_sha256: bytes
     bytes: int
+    content_bytes: int
     duration_ms: int
     faults: list[dict[str, Any]]
     analysis: Analysis | None = None
@@ -150,8 +156,30 @@ class HashedFile:
         self._file.close()
 
 
-def make_master(customer: Path, agent: Path, part: Path, *, expected_ms: int | None) -> Master:
-    """Encode two legs into `part`, durable when this returns.
+class HashedSink:
+    """Hashes what passes through."""
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink = sink
+        self._hash = hashlib.sha256()
+        self.size = 0
+
+    def write(self, data: bytes) -> int:
+        """Pass it on."""
+        self._hash.update(data)
+        self.size += len(data)
+        return self._sink.write(data)
+
+    @property
+    def sha256(self) -> bytes:
+        """Of all that has passed."""
+        return self._hash.digest()
+
+
+def make_master(
+    customer: Path, agent: Path, part: Path, *, expected_ms: int | None, seal: Seal | None = None
+) -> Master:
+    """Encode two legs into `part`, sealed where a seal is given, durable when this returns.
 
     Raises BadLeg when a leg is no sound we know, OSError when the disk refuses. On an error nothing is left at `part`.
     """
@@ -164,13 +192,19 @@ def make_master(customer: Path, agent: Path, part: Path, *, expected_ms: int | N
             return Master(
                 bytes=0,
                 sha256=b"",
+                content_bytes=0,
+                content_sha256=b"",
                 duration_ms=0,
                 faults=judge((left.measure(), right.measure()), rate_hz=8000, expected_ms=None),
             )
         rate_hz = rates.pop() or 8000
         sink = HashedFile(part)
         try:
-            _encode(left, right, frames, rate_hz, sink)
+            sealing = SealingSink(sink, seal) if seal else None
+            content = HashedSink(sealing or sink)
+            _encode(left, right, frames, rate_hz, content)
+            if sealing is not None:
+                sealing.finish()
             sha256 = sink.finish()
         except BaseException as error:
             sink.close()
@@ -182,6 +216,8 @@ def make_master(customer: Path, agent: Path, part: Path, *, expected_ms: int | N
         return Master(
             bytes=sink.size,
             sha256=sha256,
+            content_bytes=content.size,
+            content_sha256=content.sha256,
             duration_ms=frames * 1000 // rate_hz,
             faults=faults,
             analysis=_analysis(left.activity, right.activity),
@@ -201,7 +237,7 @@ def _analysis(customer: Activity, agent: Activity) -> Analysis:
     )
 
 
-def _encode(left: Leg, right: Leg, frames: int, rate_hz: int, sink: HashedFile) -> None:
+def _encode(left: Leg, right: Leg, frames: int, rate_hz: int, sink: HashedSink) -> None:
     with av.open(sink, "w", format="ogg", options=_CONTAINER_OPTIONS) as container:
         stream = opus_stream(container, rate_hz)
         block = rate_hz * BLOCK_S

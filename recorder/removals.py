@@ -100,7 +100,9 @@ class Removals:
                     return
                 # Inside the lock: no hold can come between the look and the last byte.
                 await asyncio.to_thread(self._unlink, [row["path"] for row in rows])
-                await conn.execute(_GONE, [row["id"] for row in rows], self.clock())
+                gone = [row["id"] for row in rows]
+                await conn.execute(_GONE, gone, self.clock())
+                await conn.execute(_KEYS_GONE, gone, self.clock())
             self.on_step(Step.NOTED)
 
     def _unlink(self, paths: Sequence[str]) -> None:
@@ -152,6 +154,11 @@ select id, path from recording_removals where file_gone_at is null and withdrawn
 for update skip locked
 """
 _GONE = "update recording_removals set file_gone_at = $2 where id = any($1)"
+# What has expired is erased on discs too: no copy opens without its key.
+_KEYS_GONE = """
+update recordings r set wrapped_key = null, key_destroyed_at = $2
+from recording_removals m where m.id = any($1) and m.kind = 'expired' and r.id = m.recording_id and r.wrapped_key is not null
+"""
 
 _PROOF = """
 select id, recording_id, attempt_id, project_id, kind, path, sha256, bytes, policy, policy_version, verdict, at, by, file_gone_at, withdrawn_at

@@ -17,6 +17,7 @@ import structlog
 from recorder import spool
 from recorder.encoder import EncoderPool
 from recorder.errors import StoreRefused
+from recorder.file_keys import FileKeys
 from recorder.intake import Intake
 from recorder.paths import POISONED_DIR
 from recorder.reconcile import Reconciler
@@ -69,10 +70,14 @@ class Recorder:
         settings: RecorderSettings,
         *,
         clock: Callable[[], datetime],
+        keys: FileKeys | None = None,
         on_step: Callable[[Step, UUID], None] = lambda _step, _attempt_id: None,
     ) -> None:
         self._settings = settings
-        self._intake = Intake(pool, settings, clock, on_step=on_step)
+        self._pool = pool
+        self._clock = clock
+        self._keys = keys
+        self._intake = Intake(pool, settings, clock, keys=keys, on_step=on_step)
         self._reconciler = Reconciler(pool, settings, clock, signal=self.signal)
         self._watch = RoomWatch(pool, settings, clock)
         self._queue: asyncio.Queue[UUID] = asyncio.Queue(settings.queue_bound)
@@ -87,9 +92,9 @@ class Recorder:
         self._lock: int | None = None
 
     async def start(self) -> None:
-        """Take the spool and begin; a back-log is worked off afterwards.
+        """Take the spool and begin; a back-log is worked off afterwards. Without `keys` recordings are not sealed.
 
-        Raises SpoolInUse, or StoreRefused when a directory cannot be made.
+        Raises SpoolInUse, StoreRefused when a directory cannot be made, KeysRefused when the keys cannot be used.
         """
         try:
             await asyncio.to_thread(self._make_directories)
@@ -97,6 +102,7 @@ class Recorder:
             raise StoreRefused(
                 "directory_refused", f"A recording directory cannot be made ({error}): check rights and mounts."
             ) from error
+        await self._prepare_keys()
         self._lock = await asyncio.to_thread(spool.lock_spool, self._settings.spool_dir)
         await self._watch.look()
         self._run("recorder-room", self._every(self._settings.space_every_s, self._watch.look))
@@ -104,6 +110,13 @@ class Recorder:
         self._run("recorder-reconcile", self._every(self._settings.reconcile_every_s, self._reconciler.round))
         for number in range(self._settings.encoders + _STORING):
             self._run(f"recorder-intake-{number}", self._take_in_all())
+
+    async def _prepare_keys(self) -> None:
+        if self._keys is None:
+            return
+        async with asyncio.timeout(self._settings.ledger_timeout_s), self._pool.acquire() as conn:
+            if await self._keys.prepare(conn, at=self._clock()):
+                log.warning("A key file for recordings was made: keep a copy of it off this machine")
 
     def _make_directories(self) -> None:
         (self._settings.spool_dir / POISONED_DIR).mkdir(parents=True, exist_ok=True)

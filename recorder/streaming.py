@@ -1,6 +1,7 @@
 """What to answer to a request for a recording: HTTP ranges (RFC 9110 section 14) as a pure plan, and a reader that serves it.
 
-A stored master never changes, so its SHA-256 is a strong entity tag and its date a strong validator too.
+A stored master never changes, so the SHA-256 of its sound is a strong entity tag and its date a strong validator too. Sizes and spans are
+those of the sound; a sealed file is opened on the way, and of it only the chunks that hold what was asked for.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from typing import Final, Literal
 
 from recorder.errors import FileGone
 from recorder.paths import MEDIA_TYPE
+from recorder.sealing import CHUNK_BYTES as SEALED_CHUNK_BYTES
+from recorder.sealing import HEAD_BYTES, STRIDE, Opener, Seal
 
 CHUNK_BYTES: Final = 256 * 1024
 """Read in one go; between two, other requests get their turn."""
@@ -192,65 +195,89 @@ def _unchanged(if_range: str, etag: str, modified: datetime) -> bool:
 class OpenRecording:
     """An open master that is read span by span, never waiting for the disk in the event loop."""
 
-    def __init__(self, handle: int) -> None:
+    def __init__(self, handle: int, opener: Opener | None = None) -> None:
         self._handle = handle
-        self._buffer = bytearray(CHUNK_BYTES)
+        self._opener = opener
+        self._buffer = memoryview(bytearray(CHUNK_BYTES // SEALED_CHUNK_BYTES * STRIDE))
 
     async def chunks(self, parts: tuple[bytes | Span, ...]) -> AsyncIterator[bytes]:
-        """The body of a plan. Raises FileGone when the file has become shorter meanwhile."""
+        """The body of a plan. Raises FileGone when the file has become shorter meanwhile, or is not what was sealed."""
         for part in parts:
             if isinstance(part, bytes):
                 yield part
                 continue
             at = part.start
             while at < part.stop:
-                chunk = await self._read(min(CHUNK_BYTES, part.stop - at), at)
-                if not chunk:
-                    raise FileGone(
-                        "recording_file_torn",
-                        "The stored file has become shorter than its ledger row says: check the disk.",
-                    )
+                chunk = await (
+                    self._plain(at, part.stop) if self._opener is None else self._opened(self._opener, at, part.stop)
+                )
                 yield chunk
                 at += len(chunk)
 
-    async def _read(self, length: int, at: int) -> bytes:
-        """At once what is in memory; a thread waits for what is on the disk."""
+    async def _plain(self, at: int, stop: int) -> bytes:
+        wanted = self._buffer[: min(CHUNK_BYTES, stop - at)]
+        return bytes(wanted[: await self._read(wanted, at)])
+
+    async def _opened(self, opener: Opener, at: int, stop: int) -> bytes:
+        """Up to the end of the last sealed chunk of a buffer."""
+        stretch = opener.stretch(
+            at, min(stop, (at // SEALED_CHUNK_BYTES + CHUNK_BYTES // SEALED_CHUNK_BYTES) * SEALED_CHUNK_BYTES)
+        )
+        wanted, got = self._buffer[: stretch.stop - stretch.start], 0
+        while got < len(wanted):
+            got += await self._read(wanted[got:], stretch.start + got)
+        return opener.open(stretch, wanted)
+
+    async def _read(self, wanted: memoryview, at: int) -> int:
+        """At once what is in memory; a thread waits for what is on the disk. Never 0."""
+        got = 0
         if _READ_AT_ONCE:
-            wanted = memoryview(self._buffer)[:length]
             try:
                 got = os.preadv(self._handle, [wanted], at, _READ_AT_ONCE)
             except OSError:  # EAGAIN: it would wait; or a file system that cannot tell
                 got = 0
             if got:
-                chunk = bytes(wanted[:got])
                 await asyncio.sleep(0)  # others get their turn
-                return chunk
-        return await asyncio.to_thread(os.pread, self._handle, length, at)
+                return got
+        got = await asyncio.to_thread(os.preadv, self._handle, [wanted], at)
+        if not got:
+            raise FileGone(
+                "recording_file_torn",
+                "The stored file has become shorter than its ledger row says: check the disk.",
+            )
+        return got
 
 
 @asynccontextmanager
-async def opened(path: Path, size: int) -> AsyncIterator[OpenRecording]:
-    """Open a master for streaming.
+async def opened(path: Path, size: int, seal: Seal | None = None) -> AsyncIterator[OpenRecording]:
+    """Open a master of `size` bytes in the store for streaming.
 
-    Raises FileGone, before anything has been sent, when the store does not hold a file of this size.
+    Raises FileGone, before anything has been sent, when the store does not hold this file.
     """
-    handle = await asyncio.to_thread(_open, path, size)
+    handle, opener = await asyncio.to_thread(_open, path, size, seal)
     try:
-        yield OpenRecording(handle)
+        yield OpenRecording(handle, opener)
     finally:
         os.close(handle)
 
 
-def _open(path: Path, size: int) -> int:
+def _open(path: Path, size: int, seal: Seal | None) -> tuple[int, Opener | None]:
     try:
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError as error:
         message = f"The stored file cannot be opened ({error.strerror}): is the store mounted? Restore the file if it is lost."
         raise FileGone("recording_file_gone", message) from error
-    if os.fstat(handle).st_size != size:
+    try:
+        if os.fstat(handle).st_size != size:
+            raise FileGone(
+                "recording_file_torn",
+                "The stored file is not as long as its ledger row says: check the disk, restore the file.",
+            )
+        if seal is None:
+            return handle, None
+        opener = Opener(seal, size)
+        opener.check_head(os.pread(handle, HEAD_BYTES, 0))
+    except BaseException:
         os.close(handle)
-        raise FileGone(
-            "recording_file_torn",
-            "The stored file is not as long as its ledger row says: check the disk, restore the file.",
-        )
-    return handle
+        raise
+    return handle, opener

@@ -13,11 +13,13 @@ import signal
 import sys
 from pathlib import Path
 from typing import Any, Final
+from uuid import UUID
 
 from av.error import FFmpegError
 
 from recorder.errors import BadLeg
 from recorder.master import make_master
+from recorder.sealing import Seal
 
 _PR_SET_PDEATHSIG: Final = 1
 _NICENESS: Final = 5  # voices come first
@@ -25,9 +27,14 @@ _NICENESS: Final = 5  # voices come first
 
 def answer(request: dict[str, Any]) -> dict[str, Any]:
     """Encode what the request names. Failures that belong to this call or to the disk are answers, not crashes."""
+    seal = request["seal"] and Seal(attempt_id=UUID(request["seal"][0]), key=bytes.fromhex(request["seal"][1]))
     try:
         made = make_master(
-            Path(request["customer"]), Path(request["agent"]), Path(request["part"]), expected_ms=request["expected_ms"]
+            Path(request["customer"]),
+            Path(request["agent"]),
+            Path(request["part"]),
+            expected_ms=request["expected_ms"],
+            seal=seal,
         )
     except BadLeg as error:
         return {"bad_leg": error.error_id, "message": error.message}
@@ -39,6 +46,8 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
     return {
         "bytes": made.bytes,
         "sha256": made.sha256.hex(),
+        "content_bytes": made.content_bytes,
+        "content_sha256": made.content_sha256.hex(),
         "duration_ms": made.duration_ms,
         "faults": made.faults,
         "analysis": made.analysis and made.analysis.as_json(),

@@ -25,7 +25,7 @@ from dialer.live.feed import Feed
 from dialer.settings import Settings, load_settings
 from dialer.web.api import Operation
 from dialer.web.call import Call
-from dialer.web.configure import web_settings
+from dialer.web.configure import file_keys, web_settings
 from dialer.web.deps import WebDeps
 from dialer.web.errors import of_database, of_validation
 from dialer.web.identity import Identity
@@ -140,6 +140,7 @@ async def _open() -> AsyncIterator[Office]:
             feed=Feed("cli"),
             explain=cast("Any", engines),
             store_dir=settings.store_dir,
+            file_keys=file_keys(settings),
             upload_dir=settings.work_dir,
             settings=web_settings(settings),
             clock=now,

@@ -11,8 +11,9 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from dialer.cli.office import Office, in_office, shown, uuid_of
+from dialer.cli.office import Office, actor, in_office, now, shown, uuid_of
 from dialer.cli.output import Output
+from dialer.db import audit_trail
 from dialer.domain.errors import NotFound
 from dialer.web.recordings import routes
 from recorder import ledger
@@ -96,6 +97,40 @@ def _problem(store: Path, path: str, sha256: bytes, size: int) -> str:
     if read != size:
         return f"{read} bytes instead of {size}"
     return "" if digest.digest() == sha256 else "changed: the hash is another one"
+
+
+@app.command("rotate-keys")
+def rotate_keys(
+    context: typer.Context,
+    rewrap_only: Annotated[
+        bool,
+        typer.Option(
+            "--rewrap-only", help="The new master key is there already, for example because a command prints it."
+        ),
+    ] = False,
+) -> None:
+    """Add a master key, wrap every project's key under it, and give each project a new key for what comes. No recording is touched."""
+    output: Output = context.obj.output
+
+    async def work(office: Office) -> tuple[str, int]:
+        keys = office.deps.file_keys
+        async with office.pool.acquire() as connection, connection.transaction():
+            if rewrap_only:
+                name, count = (await keys.ring()).current, await keys.rewrap(connection, at=now())
+            else:
+                name, count = await keys.rotate(connection, at=now())
+            await audit_trail.write(connection, audit_trail.Entry(
+                at=now(), user_id=None, actor=actor(), address=None, action="recording_keys_rotated", subject_type="master_key",
+                subject_id=name, detail={"project_keys": count},
+            ))  # fmt: skip
+        return name, count
+
+    name, count = in_office(work)
+    output.done(
+        f"{count} project keys are wrapped under the master key {name}: copy the key file to where its copies are kept",
+        master_key=name,
+        project_keys=count,
+    )
 
 
 @app.command()

@@ -7,6 +7,7 @@ An attempt's id begins with its time, so a span of time is a span of ids, and on
 
 from __future__ import annotations
 
+import builtins
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -102,6 +103,11 @@ class RecordingRow:
     ended_at: datetime | None
     created_at: datetime
     verified_at: datetime | None
+    project_key_id: UUID | None
+    wrapped_key: builtins.bytes | None
+    key_destroyed_at: datetime | None
+    content_sha256: builtins.bytes | None
+    content_bytes: int | None
     customer_ms: int | None
     agent_ms: int | None
     customer_first_word_ms: int | None
@@ -118,7 +124,8 @@ class RecordingRow:
 
 
 _RECORDING = """r.id, r.attempt_id, r.lead_id, r.project_id, r.agent_id, r.state, r.reason, r.path, r.sha256, r.bytes, r.duration_ms,
-    r.started_at, r.ended_at, r.created_at, r.verified_at, r.customer_ms, r.agent_ms, r.customer_first_word_ms, r.agent_first_word_ms,
+    r.started_at, r.ended_at, r.created_at, r.verified_at, r.project_key_id,
+    r.wrapped_key, r.key_destroyed_at, r.content_sha256, r.content_bytes, r.customer_ms, r.agent_ms, r.customer_first_word_ms, r.agent_first_word_ms,
     r.dead_air_ms, r.longest_silence_ms, r.talk_over_ms, r.talk_overs, r.longest_monologue_ms, r.customer_db, r.agent_db,
     a.number, p.mask_numbers"""
 

@@ -129,6 +129,7 @@ class _Start:
         return redis
 
     async def _recorder(self, pool: Pool) -> Recorder:
+        from dialer.web.configure import file_keys
         from recorder.service import Recorder
 
         settings = self.settings
@@ -141,6 +142,7 @@ class _Start:
                 encoders=settings.encoders,
             ),
             clock=now,
+            keys=file_keys(settings) if settings.recording_encryption else None,
         )
         await recorder.start()
         self.life.stop_with("recorder", recorder.stop)
@@ -189,13 +191,13 @@ class _Start:
 
     async def _web(self, pool: Pool, redis: Redis | None, engine: Any, feed: Feed, registry: CollectorRegistry) -> None:
         from dialer.web.app import create_app
-        from dialer.web.configure import web_settings
+        from dialer.web.configure import file_keys, web_settings
         from dialer.web.deps import WebDeps
 
         settings = self.settings
         app = create_app(
             WebDeps(
-                pool=pool, database_url=settings.database_url, redis=redis, engine=engine, feed=feed, explain=engine, store_dir=settings.store_dir, upload_dir=settings.work_dir,
+                pool=pool, database_url=settings.database_url, redis=redis, engine=engine, feed=feed, explain=engine, store_dir=settings.store_dir, file_keys=file_keys(settings), upload_dir=settings.work_dir,
                 settings=web_settings(settings),
                 registry=registry, clock=now,
             )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dialer.settings import Settings
 from dialer.web.deps import WebSettings
+from recorder.file_keys import FileKeys
+from recorder.keyring import KeySource
 
 SIP_REALM = "waihu"  # the realm of asterisk-conf/pjsip.conf; digests are made for it
 
@@ -16,3 +18,8 @@ def web_settings(settings: Settings) -> WebSettings:
         secure_cookies=settings.web_url.startswith("https://"),
         trusted_proxies=settings.trusted_proxies,
     )
+
+
+def file_keys(settings: Settings) -> FileKeys:
+    """What opens sealed recordings; reads the master keys when first asked."""
+    return FileKeys(KeySource(path=settings.recording_keys, command=settings.recording_keys_command))

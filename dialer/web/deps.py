@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
 from dialer.domain.commands import Command, Done
+from recorder.file_keys import FileKeys
 
 
 class Engine(Protocol):
@@ -97,6 +98,7 @@ class WebDeps:
     feed: Feed
     explain: Explain | None = None
     store_dir: Path  # where the recorder keeps recordings
+    file_keys: FileKeys  # opens those that are sealed
     upload_dir: Path  # imports and their reject files
     settings: WebSettings = field(default_factory=WebSettings)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)

@@ -85,7 +85,8 @@ def in_our_words(error: BaseException) -> WaihuError | None:
         known.detail = error.detail
         return known
     if isinstance(error, RecorderError):
-        return HttpError(404 if error.error_id.endswith("_gone") else 409, error.error_id, str(error))
+        status = 410 if error.error_id.endswith("_destroyed") else 404 if error.error_id.endswith("_gone") else 409
+        return HttpError(status, error.error_id, str(error))
     if isinstance(error, TimeoutError):
         return Unavailable("timed_out", "This took too long and was given up: try again, or ask for less.")
     return of_database(error) if isinstance(error, Exception) else None

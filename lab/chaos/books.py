@@ -24,7 +24,7 @@ async def compared(floor: Floor, looks: Looks, absences: Sequence[Away]) -> tupl
     """What was broken, and the figures of the closing table."""
     async with looks.database() as connection:
         attempts = await evidence.attempts(connection)
-        recordings = await evidence.recordings(connection, floor.store_dir)
+        recordings = await evidence.recordings(connection, floor.store_dir, floor.recording_keys)
     carrier = evidence.carrier_facts(floor.carrier.cdr())
     of_asterisk = [away for away in absences if away.victim is Victim.ASTERISK]
     died = invariants.alive_during(attempts, of_asterisk)

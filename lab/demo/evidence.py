@@ -12,11 +12,17 @@ import av
 
 from lab.carrier import CarrierCdr
 from lab.demo.compare import AttemptFact, CarrierFact, FileFact, RecordingFact
+from recorder.errors import FileGone
+from recorder.file_keys import FileKeys, WrappedKey
+from recorder.keyring import KeySource
+from recorder.sealing import Seal, content_of
 
 _ATTEMPTS = """
 select id, number, state, outcome, created_at, sent_at, answered_at, bridged_at, ended_at, abandoned, agent_id from attempts order by id
 """
-_RECORDINGS = "select attempt_id, state, reason, duration_ms, path, sha256, bytes from recordings"
+_RECORDINGS = """
+select attempt_id, state, reason, duration_ms, path, sha256, bytes, project_key_id, wrapped_key from recordings
+"""
 _ANSWER_TO_BRIDGE_MS = """
 select extract(epoch from bridged_at - answered_at) * 1000 as ms from attempts where bridged_at is not null order by 1
 """
@@ -27,10 +33,12 @@ async def attempts(connection: asyncpg.Connection[asyncpg.Record]) -> list[Attem
     return [AttemptFact(**dict(row)) for row in await connection.fetch(_ATTEMPTS)]
 
 
-async def recordings(connection: asyncpg.Connection[asyncpg.Record], store: Path) -> list[RecordingFact]:
+async def recordings(connection: asyncpg.Connection[asyncpg.Record], store: Path, keys: Path) -> list[RecordingFact]:
     """Every row of the ledger, with what its file really is."""
     rows = await connection.fetch(_RECORDINGS)
-    files = await asyncio.to_thread(lambda: [_file(store, row) for row in rows])
+    file_keys = FileKeys(KeySource(path=keys))
+    seals = [await _seal(connection, file_keys, row) for row in rows]
+    files = await asyncio.to_thread(lambda: [_file(store, row, seal) for row, seal in zip(rows, seals, strict=True)])
     return [
         RecordingFact(
             attempt_id=row["attempt_id"],
@@ -63,7 +71,16 @@ def carrier_facts(records: Iterable[CarrierCdr]) -> list[CarrierFact]:
     ]
 
 
-def _file(store: Path, row: asyncpg.Record) -> FileFact | None:
+async def _seal(
+    connection: asyncpg.Connection[asyncpg.Record], file_keys: FileKeys, row: asyncpg.Record
+) -> Seal | None:
+    if row["wrapped_key"] is None:
+        return None
+    key = WrappedKey(project_key_id=row["project_key_id"], wrapped=row["wrapped_key"])
+    return await file_keys.seal(connection, row["attempt_id"], key)
+
+
+def _file(store: Path, row: asyncpg.Record, seal: Seal | None) -> FileFact | None:
     if row["path"] is None:
         return None
     path = store / row["path"]
@@ -72,16 +89,16 @@ def _file(store: Path, row: asyncpg.Record) -> FileFact | None:
     content = path.read_bytes()
     agrees = hashlib.sha256(content).digest() == row["sha256"] and len(content) == row["bytes"]
     try:
-        channels, duration_ms = decoded(path)
-    except av.FFmpegError:
+        channels, duration_ms = decoded(path, seal)
+    except (av.FFmpegError, FileGone):
         channels, duration_ms = 0, 0
     return FileFact(hash_agrees=agrees, channels=channels, duration_ms=duration_ms)
 
 
-def decoded(path: Path) -> tuple[int, int]:
+def decoded(path: Path, seal: Seal | None) -> tuple[int, int]:
     """Channels and milliseconds of sound that really come out of a file."""
     samples = rate = channels = 0
-    with av.open(str(path)) as container:
+    with content_of(path, seal) as content, av.open(content, "r") as container:
         for frame in container.decode(audio=0):
             samples += frame.samples
             rate = frame.sample_rate

@@ -183,7 +183,7 @@ class Demo:
         with self.console.status("comparing the books with the carrier's"):
             async with self._database() as connection:
                 attempts = await evidence.attempts(connection)
-                recordings = await evidence.recordings(connection, self.floor.store_dir)
+                recordings = await evidence.recordings(connection, self.floor.store_dir, self.floor.recording_keys)
                 waits_ms = await evidence.answer_to_bridge_ms(connection)
                 leaks = await _leaks(connection)
                 paced = await pace.measured(connection, staffed.project_id)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,9 @@ import pytest
 from dialer.cli.command import app, run
 from dialer.cli.exits import Exit
 from lab.ports import free_port
+from recorder.file_keys import FileKeys
+from recorder.keyring import KeySource
+from recorder.sealing import new_seal
 
 Waihu = Callable[..., tuple[int, Any]]
 PASSWORD = "correct horse battery"
@@ -27,6 +31,7 @@ def waihu(
     monkeypatch.setenv("WAIHU_DATABASE_URL", database_url)
     monkeypatch.setenv("WAIHU_REDIS_URL", "")
     monkeypatch.setenv("WAIHU_WORK_DIR", str(tmp_path / "work"))
+    monkeypatch.setenv("WAIHU_RECORDING_KEYS", str(tmp_path / "recording.keys"))
     monkeypatch.setenv("WAIHU_STORE_DIR", str(tmp_path / "store"))
     monkeypatch.setenv("WAIHU_NEW_PASSWORD", PASSWORD)
 
@@ -320,3 +325,21 @@ async def test_a_contract_is_changed_and_its_budget_shown(waihu: Waihu) -> None:
     assert shown["definition"] == changed["definition"]
     assert refused == Exit.USAGE
     assert "abandonment_cap" in sentence
+
+
+async def test_rotated_keys_wrap_every_project_s_key_and_leave_an_audit_row(
+    waihu: Waihu, pool: asyncpg.Pool[asyncpg.Record], tmp_path: Path
+) -> None:
+    keys = KeySource(path=tmp_path / "recording.keys")
+    keys.make("first")
+    await run_in_thread(lambda: waihu("project", "create", "Autumn"))
+    project = await pool.fetchval("select id from projects")
+    seal = new_seal(project)
+    async with pool.acquire() as connection:
+        key = await FileKeys(keys).wrap(connection, project, seal, at=datetime.now(UTC))  # noqa: TID251  # any moment
+    code, answer = await run_in_thread(lambda: waihu("recordings", "rotate-keys"))
+    assert (code, answer["project_keys"]) == (Exit.OK, 1)
+    assert await pool.fetchval("select master from recording_project_keys") == answer["master_key"]
+    async with pool.acquire() as connection:
+        assert await FileKeys(keys).seal(connection, project, key) == seal
+    assert await pool.fetchval("select count(*) from audit_log where action = 'recording_keys_rotated'") == 1

@@ -24,7 +24,7 @@ async def broken_promises(
     connection = await floor.connect()
     try:
         rows = await _rows(connection)
-        recordings = await evidence.recordings(connection, floor.store_dir)
+        recordings = await evidence.recordings(connection, floor.store_dir, floor.recording_keys)
         everything = await evidence.attempts(connection)
     finally:
         await connection.close()

@@ -15,6 +15,8 @@ from uuid import UUID
 
 import asyncpg
 
+from recorder.file_keys import FileKeys
+from recorder.keyring import KeySource
 from recorder.service import Recorder
 from tests.recorder.builders import ANSWERED, settings
 
@@ -36,7 +38,8 @@ async def main(url: str, root: Path, step: str, count: int) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     async with asyncpg.create_pool(url, min_size=1, max_size=2) as pool:
-        recorder = Recorder(pool, settings(root), clock=now, on_step=at_step)
+        keys = FileKeys(KeySource(path=root / "recording.keys"))
+        recorder = Recorder(pool, settings(root), clock=now, keys=keys, on_step=at_step)
         await recorder.start()
         print("started", flush=True)  # noqa: T201 - the parent waits for it
         await recorder.settled(40)

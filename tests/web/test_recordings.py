@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
+import io
 import random
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
 
 from dialer.domain.roles import Role
+from recorder import file_keys
+from recorder.keyring import KeySource
+from recorder.sealing import SealingSink, new_seal
+from recorder.streaming import parse_ranges
 from tests.builders import NOON, a_lead, a_project, an_attempt
 from tests.web.conftest import House
 
@@ -182,3 +189,53 @@ async def test_a_recording_tells_who_spoke_when_and_has_a_picture(house: House) 
     assert (talk["customer_ms"], talk["customer_first_word_ms"], talk["agent_db"]) == (0, None, -21.5)
     wave = await listener.get(f"/recordings/{recording}/waveform")
     assert wave == {"each_ms": 100, "customer": [0, 0], "agent": [5, 255]}
+
+
+async def a_sealed_recording(house: House, root: Path) -> tuple[UUID, bytes]:
+    """A recording that is sealed in the store, and its file."""
+    recording = await a_recording(house)
+    KeySource(path=root / "recording.keys").make("first")
+    row = await house.pool.fetchrow("select attempt_id, project_id from recordings where id = $1", recording)
+    assert row is not None
+    seal, out = new_seal(row["attempt_id"]), io.BytesIO()
+    sink = SealingSink(out, seal)
+    sink.write(SOUND)
+    sink.finish()
+    async with house.pool.acquire() as conn:
+        key = await house.deps.file_keys.wrap(conn, row["project_id"], seal, at=NOON)
+    (house.deps.store_dir / "2026" / "a.opus").write_bytes(out.getvalue())
+    await house.pool.execute(
+        "update recordings set sha256 = $2, bytes = $3, content_sha256 = $4, content_bytes = $5, project_key_id = $6, wrapped_key = $7 where id = $1",
+        recording, hashlib.sha256(out.getvalue()).digest(), len(out.getvalue()), hashlib.sha256(SOUND).digest(), SIZE,
+        key.project_key_id, key.wrapped,
+    )  # fmt: skip
+    return recording, out.getvalue()
+
+
+@pytest.mark.parametrize("wanted", [None, "bytes=0-0", "bytes=65535-65536", "bytes=-1", "bytes=100000-250000"])
+async def test_a_sealed_recording_is_heard_like_any_other(house: House, tmp_path: Path, wanted: str | None) -> None:
+    recording, file = await a_sealed_recording(house, tmp_path)
+    listener = await house.person(Role.QA)
+    answer = await listener.ask("GET", f"/recordings/{recording}/audio", headers={"Range": wanted} if wanted else {})
+    spans = parse_ranges(wanted, SIZE) if wanted else None
+    assert answer.raw == (SOUND[spans[0].start : spans[0].stop] if spans else SOUND)
+    assert answer.headers["ETag"] == f'"{hashlib.sha256(SOUND).hexdigest()}"'
+    assert SOUND[1000:1100] not in file
+
+
+async def test_a_recording_whose_key_was_destroyed_is_gone_for_everybody(house: House, tmp_path: Path) -> None:
+    recording, _ = await a_sealed_recording(house, tmp_path)
+    listener = await house.person(Role.ADMIN)
+    async with house.pool.acquire() as conn:
+        assert await file_keys.destroy(conn, recording, at=NOON)
+    answer = await listener.ask("GET", f"/recordings/{recording}/audio")
+    assert (answer.status, answer.error_id) == (410, "recording_key_destroyed")
+    assert await house.audited("recording_listened") == []
+
+
+async def test_without_the_key_file_nothing_is_heard_and_it_is_said_what_to_do(house: House, tmp_path: Path) -> None:
+    recording, _ = await a_sealed_recording(house, tmp_path)
+    (tmp_path / "recording.keys").write_text(f"other {base64.b64encode(bytes(32)).decode()}")
+    house.deps.file_keys.forget()
+    answer = await (await house.person(Role.QA)).ask("GET", f"/recordings/{recording}/audio")
+    assert (answer.status, answer.error_id) == (409, "recording_master_key_unknown")

@@ -9,6 +9,7 @@ from uuid import UUID
 import structlog
 from aiohttp import web
 
+from campaigns.sql import OneConnection
 from dialer.db import history
 from dialer.db.history import RecordingRow
 from dialer.domain.errors import Conflict, NotFound
@@ -20,7 +21,9 @@ from dialer.web.recordings.types import Recording, RecordingQuery, Talk, Wavefor
 from dialer.web.roles import LISTENERS
 from recorder import ledger, streaming
 from recorder.errors import RecorderError
+from recorder.file_keys import WrappedKey, destroyed
 from recorder.paths import locate
+from recorder.sealing import Seal
 from recorder.streaming import StreamPlan
 
 log = structlog.get_logger(__name__)
@@ -90,6 +93,7 @@ async def head_audio(call: Call, recording_id: UUID) -> web.StreamResponse:
 async def _audio(call: Call, recording_id: UUID, method: Literal["GET", "HEAD"]) -> web.StreamResponse:
     async with asyncio.timeout(call.deps.settings.request_timeout_s), call.connection() as conn:
         row = _there(await history.recording(conn, recording_id))
+        seal = await _seal(call, conn, row) if method == "GET" else None
     if row.state != "stored" or row.path is None or row.sha256 is None or row.bytes is None:
         raise Conflict(
             "recording_not_stored",
@@ -97,17 +101,17 @@ async def _audio(call: Call, recording_id: UUID, method: Literal["GET", "HEAD"])
             state=row.state,
             reason=row.reason,
         )
-    plan = _plan(call, row, row.bytes, row.sha256, method)
+    plan = _plan(call, row, row.content_bytes or row.bytes, row.content_sha256 or row.sha256, method)
     path = locate(call.deps.store_dir, row.path)
     response = web.StreamResponse(status=plan.status, headers={**plan.headers, "Cache-Control": "private, no-store"})
     if method == "HEAD" or not plan.parts:
         await response.prepare(call.request)
         return response
-    async with streaming.opened(path, row.bytes) as file:
+    async with streaming.opened(path, row.bytes, seal) as file:
         async with asyncio.timeout(call.deps.settings.request_timeout_s), call.transaction() as conn:
             await call.audit(
                 conn, "recording_listened", "recording", recording_id, call_id=row.attempt_id, project_id=row.project_id,
-                bytes=[[span.start, span.stop] for span in plan.spans], of=row.bytes,
+                bytes=[[span.start, span.stop] for span in plan.spans], of=row.content_bytes or row.bytes,
             )  # fmt: skip
         await response.prepare(call.request)
         try:
@@ -120,6 +124,16 @@ async def _audio(call: Call, recording_id: UUID, method: Literal["GET", "HEAD"])
             if call.request.transport is not None:
                 call.request.transport.abort()
     return response
+
+
+async def _seal(call: Call, conn: OneConnection, row: RecordingRow) -> Seal | None:
+    """What opens the file; None where it is not sealed. Errors: KeysRefused."""
+    if row.project_key_id is None:
+        return None
+    if row.wrapped_key is None:
+        raise destroyed()
+    key = WrappedKey(project_key_id=row.project_key_id, wrapped=row.wrapped_key)
+    return await call.deps.file_keys.seal(conn, row.attempt_id, key)
 
 
 def _plan(call: Call, row: RecordingRow, size: int, sha256: bytes, method: Literal["GET", "HEAD"]) -> StreamPlan:

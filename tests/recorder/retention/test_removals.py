@@ -13,9 +13,12 @@ import asyncpg
 import pytest
 
 from recorder import keeping, removals
+from recorder.file_keys import FileKeys
+from recorder.keyring import KeySource
 from recorder.removals import Removals, Step
 from recorder.retention.judge import Why
 from recorder.retention.policy import Basis
+from recorder.sealing import new_seal
 from tests.recorder.archive_builders import a_stored_recording, recording_id, state_of
 from tests.recorder.builders import PROJECT, a_project, now
 
@@ -204,3 +207,24 @@ async def test_a_newer_unreadable_policy_deletes_nothing(pool: Pool, tmp_path: P
         now() + timedelta(days=1),
     )
     assert await expire(pool, tmp_path, call) == 0
+
+
+async def test_what_expired_takes_its_key_along_so_that_no_copy_on_a_disc_opens(pool: Pool, tmp_path: Path) -> None:
+    await a_project(pool)
+    call, kept = [await a_stored_recording(pool, tmp_path, number) for number in (1, 2)]
+    (tmp_path / "keys").mkdir()
+    keys = KeySource(path=tmp_path / "keys" / "recording.keys")
+    keys.make("first")
+    async with pool.acquire() as conn:
+        for one in (call, kept):
+            key = await FileKeys(keys).wrap(conn, PROJECT, new_seal(one), at=now())
+            await conn.execute(
+                "update recordings set project_key_id = $2, wrapped_key = $3, content_bytes = bytes, content_sha256 = sha256 where attempt_id = $1",
+                one, key.project_key_id, key.wrapped,
+            )  # fmt: skip
+    await follow(pool, SIX_MONTHS)
+    assert await expire(pool, tmp_path, call) == 1
+    rows = await pool.fetch(
+        "select state, wrapped_key is null as gone, key_destroyed_at from recordings order by attempt_id"
+    )
+    assert [tuple(row) for row in rows] == [("deleted", True, now()), ("stored", False, None)]
