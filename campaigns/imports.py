@@ -1,4 +1,4 @@
-"""Imports as they stand in the database: how far they are, how they ended, and their undoing. How one is done: `leads_import.py`."""
+"""Imports as they stand in the database: how far they are, how they ended, and their undoing. How one is done: `importing/`."""
 
 # ruff: noqa: S608  # what is put together here are constants of this file; values are always arguments
 
@@ -26,6 +26,9 @@ class Import:
     project_id: UUID
     file_name: str
     sha256: bytes
+    format: str
+    encoding: str
+    sheet: str
     state: ImportState
     accepted: int
     rejected: int
@@ -36,9 +39,7 @@ class Import:
     ended_at: datetime | None
 
 
-_COLUMNS = (
-    "id, project_id, file_name, sha256, state, accepted, rejected, reject_path, error_id, user_id, created_at, ended_at"
-)
+_COLUMNS = "id, project_id, file_name, sha256, format, encoding, sheet, state, accepted, rejected, reject_path, error_id, user_id, created_at, ended_at"
 _GET = f"select {_COLUMNS} from imports where id = $1"
 
 
@@ -82,13 +83,13 @@ async def advance(conn: Connection, import_id: UUID, *, accepted: int, rejected:
 
 _DIALLED = """
 select count(*) from leads l join imports i on i.id = $1 and l.id between i.first_lead and i.last_lead
-where l.import_id = $1 and (l.attempts > 0 or l.state = 'in_flight')
+where l.import_id = $1 and l.last_attempt_at is not null
 """
 
 _UNDO = """
 with gone as (
     delete from leads l using imports i
-    where i.id = $1 and l.id between i.first_lead and i.last_lead and l.import_id = $1 and l.attempts = 0 and l.state <> 'in_flight'
+    where i.id = $1 and l.id between i.first_lead and i.last_lead and l.import_id = $1 and l.last_attempt_at is null
     returning l.id
 ), marked as (
     update imports set state = 'undone', ended_at = clock_timestamp() where id = $1

@@ -20,12 +20,18 @@ MAX_NAME = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lead:
-    """A lead as it is now. `next_at` is None for one that may be called at any time."""
+    """A lead as it is now. `next_at` is None for one that may be called at any time.
+
+    `other_numbers` are tried after `number`, in this order; `reference` is the client's own key for the person; `zone` is the number's (None: not known).
+    """
 
     id: int
     project_id: UUID
     import_id: UUID | None
     number: str
+    other_numbers: list[str]
+    reference: str | None
+    zone: str | None
     name: str
     fields: dict[str, Any]
     state: LeadState
@@ -39,7 +45,7 @@ class Lead:
     created_at: datetime
 
 
-_COLUMNS = """id, project_id, import_id, number, name, fields, state, priority, nullif(next_at, '-infinity') as next_at, attempts, last_outcome,
+_COLUMNS = """id, project_id, import_id, number, other_numbers, reference, zone, name, fields, state, priority, nullif(next_at, '-infinity') as next_at, attempts, last_outcome,
        last_attempt_at, disposition, callback_agent_id, created_at"""
 
 _ADD = """

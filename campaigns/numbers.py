@@ -34,6 +34,7 @@ class PhoneNumber:
 
     e164: str
     kind: NumberKind
+    extension: str = ""
 
 
 _KINDS: Final = {
@@ -64,7 +65,7 @@ def normalise(text: str, region: str = "CN") -> PhoneNumber:
     """The number in `text`, read as someone in `region` (ISO 3166) would dial it.
 
     Spaces, hyphens, dots, brackets, full-width digits, +86, 0086, a leading 0 and the apostrophe of spreadsheets are understood. Extensions, several
-    numbers in one cell and digits with letters are refused, not guessed.
+    numbers and digits with letters are refused, not guessed; in the cells of lists, `read_cell` understands more.
     Errors: BadInput `number_empty`, `number_invalid`, `number_emergency`, `number_premium`.
     """
     plain = _plain_mobile(region)
@@ -80,6 +81,73 @@ def normalise(text: str, region: str = "CN") -> PhoneNumber:
     if plain is not None and (fast := plain[0].fullmatch(digits)) is not None:
         return PhoneNumber(e164=plain[1] + fast[1], kind=NumberKind.MOBILE)
     return _parse(digits, region)
+
+
+MAX_NUMBERS: Final = 10
+"""In one cell."""
+
+_POINT_ZERO: Final = re.compile(r"(\+?[0-9]{5,15})\.0{1,2}")
+_EXPONENT: Final = re.compile(r"([0-9])\.?([0-9]*)e\+?([0-9]{1,2})", re.IGNORECASE)
+_EXTENSION: Final = re.compile(
+    r"(.*[0-9)])\s*(?:ext\.?|extension|x|#|转|轉|分机|分機|转分机)\s*[:.]?\s*([0-9]{1,6})", re.IGNORECASE
+)
+_DASHED_EXTENSION: Final = re.compile(r"(\(?0[0-9]{2,3}\)?[-\s]?[0-9]{7,8})-([0-9]{1,6})")
+_BETWEEN: Final = re.compile(r"\s*(?:[,;、|/\\\n]|或|\bor\b|\s{2,})\s*", re.IGNORECASE)
+
+
+def read_cell(text: str, region: str = "CN") -> tuple[PhoneNumber, ...]:
+    """The numbers in a cell of a list, in their order, each once: one as a rule, up to `MAX_NUMBERS`.
+
+    Beyond what `normalise` understands: extensions (`010-88886666转801`, `ext 801`, `010-88886666-801`), several numbers (between `,` `;` `/` `、` `|`,
+    lines, or spaces where each part is a whole number), and what spreadsheets make of numbers (`13800138000.0`, `1.3800138000E+10`). A number that a
+    spreadsheet has cut (`1.38E+10`) is refused: its digits are gone. One part that is no number refuses the whole cell.
+    Errors: BadInput as `normalise`; `number_rounded`, `numbers_too_many`.
+    """
+    plain = _plain_mobile(region)
+    if plain is not None and (fast := plain[0].fullmatch(text)) is not None:
+        return (PhoneNumber(e164=plain[1] + fast[1], kind=NumberKind.MOBILE),)
+    if len(text) > _LONGEST_TEXT * MAX_NUMBERS:
+        raise BadInput("number_invalid", "This is too long for a telephone number.")
+    given = unicodedata.normalize("NFKC", text).strip().removeprefix("'").strip()
+    try:
+        return (_one(given, region),)
+    except BadInput as error:
+        parts = [part for part in _BETWEEN.split(given) if part]
+        if len(parts) < 2:
+            parts = given.split()
+        if len(parts) < 2 or error.error_id not in {"number_invalid", "number_rounded"}:
+            raise
+        if len(parts) > MAX_NUMBERS:
+            raise BadInput("numbers_too_many", f"A cell holds at most {MAX_NUMBERS} numbers.") from None
+    found: dict[str, PhoneNumber] = {}
+    for place, part in enumerate(parts, 1):
+        try:
+            number = _one(part, region)
+        except BadInput as error:
+            raise BadInput(
+                error.error_id, f"Number {place} of the {len(parts)} in this cell: {error.message}"
+            ) from None
+        found.setdefault(number.e164, number)
+    return tuple(found.values())
+
+
+def _one(text: str, region: str) -> PhoneNumber:
+    if (whole := _POINT_ZERO.fullmatch(text)) is not None:
+        return normalise(whole[1], region)
+    if (exponent := _EXPONENT.fullmatch(text)) is not None:
+        digits, places = exponent[1] + exponent[2], int(exponent[3]) + 1
+        if len(digits) < places:
+            raise BadInput(
+                "number_rounded",
+                "The spreadsheet has cut this number and its last digits are gone; format the column as text and send the list again.",
+            )
+        if not digits[places:].strip("0"):
+            return normalise(digits[:places], region)
+    for pattern in (_EXTENSION, _DASHED_EXTENSION):
+        if (parts := pattern.fullmatch(text)) is not None:
+            number = normalise(parts[1], region)
+            return PhoneNumber(e164=number.e164, kind=number.kind, extension=parts[2])
+    return normalise(text, region)
 
 
 def _parse(digits: str, region: str) -> PhoneNumber:

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import asyncio
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
 
-from campaigns.leads_import import ImportProgress, ImportResult, import_csv
+from campaigns.importing.mappings import mappings_of
+from campaigns.importing.options import MAX_WINDOW_DAYS, Among, ImportOptions
+from campaigns.importing.preview import ListPreview, preview_list
+from campaigns.importing.run import ImportProgress, ImportResult, client_of, import_file
+from campaigns.tables.encoding import ANSWERS
 from dialer.cli.office import Office, actor, in_office, now
 from dialer.cli.output import Output
 from dialer.db import audit_trail
@@ -28,35 +33,68 @@ def import_leads(
     file: Annotated[
         Path,
         typer.Argument(
-            help="A CSV file; the first line names the columns.", exists=True, dir_okay=False, readable=True
+            help="A list: CSV, TSV, xlsx, xls, xlsb or ods; its header names the columns.",
+            exists=True,
+            dir_okay=False,
+            readable=True,
         ),
     ],
     number: Annotated[
         str | None, typer.Option(help="Header of the column with the telephone number, when it is not found by itself.")
     ] = None,
+    other_numbers: Annotated[str | None, typer.Option(help="Header of the column with further numbers.")] = None,
     name: Annotated[str | None, typer.Option(help="Header of the column with the person's name.")] = None,
     priority: Annotated[str | None, typer.Option(help="Header of the column with the priority.")] = None,
+    encoding: Annotated[
+        str | None, typer.Option(help=f"Of a CSV file, when it is asked for: {', '.join(ANSWERS)}.")
+    ] = None,
+    sheet: Annotated[str | None, typer.Option(help="Of a workbook with several sheets.")] = None,
+    no_header: Annotated[
+        bool, typer.Option("--no-header", help="The first line is a row; columns are called column 1, column 2 ...")
+    ] = False,
+    unique_by: Annotated[str | None, typer.Option(help="Header of a column that tells people apart.")] = None,
+    among: Annotated[Among, typer.Option(help="Where nobody of the list may be a lead already.")] = Among.PROJECT,
+    within_days: Annotated[
+        int | None, typer.Option(help="Only leads of so many days count as there already.", min=1, max=MAX_WINDOW_DAYS)
+    ] = None,
+    again: Annotated[bool, typer.Option("--again", help="Take a file that was imported before once more.")] = False,
+    remember: Annotated[bool, typer.Option("--remember", help="Keep the mapping for the client's next lists.")] = False,
+    preview: Annotated[
+        bool, typer.Option("--preview", help="Only show how the file would be read; take nothing.")
+    ] = False,
     rejects: Annotated[
         Path | None, typer.Option(help="Directory of the reject file; default: WAIHU_WORK_DIR.", file_okay=False)
     ] = None,
 ) -> int:
     """Take the good rows of a file into a project; the others come back in a file with reasons. Exit code 1 when no row is good."""
     output: Output = context.obj.output
-    columns = {"number": number, "name": name, "priority": priority}
+    columns = {"number": number, "other_numbers": other_numbers, "name": name, "priority": priority}
+    chosen: dict[str, Any] = {
+        "mapping": {ours: theirs for ours, theirs in columns.items() if theirs is not None},
+        "encoding": encoding,
+        "sheet": sheet,
+        "has_header": not no_header,
+        "unique_by": unique_by,
+        "among": among,
+        "within_days": within_days,
+        "again": again,
+        "remember": remember,
+    }
+    if preview:
+        return _preview(output, project, file, chosen)
 
     async def work(office: Office) -> ImportResult:
         project_id = await office.id_of("project", project)
         reject_dir = rejects or office.settings.work_dir
         reject_dir.mkdir(parents=True, exist_ok=True)
         with _bar(shown=not output.as_json) as advance:
-            result = await import_csv(
+            result = await import_file(
                 office.pool,
                 project_id=project_id,
                 path=file,
                 reject_dir=reject_dir,
                 file_name=file.name,
-                mapping={ours: theirs for ours, theirs in columns.items() if theirs is not None},
-                region=office.settings.region,
+                options=ImportOptions(region=office.settings.region, **chosen),
                 progress=advance,
             )
         async with office.pool.acquire() as connection:
@@ -83,10 +121,40 @@ def import_leads(
             "rejected": result.rejected,
             "reasons": result.reasons,
             "reject_file": result.reject_path,
+            "format": result.format,
             "encoding": result.encoding,
+            "sheet": result.sheet,
         }
     )
     return 0 if result.accepted or not result.rejected else 1
+
+
+def _preview(output: Output, project: str, file: Path, chosen: Mapping[str, Any]) -> int:
+    async def work(office: Office) -> ListPreview:
+        project_id = await office.id_of("project", project)
+        saved = await mappings_of(office.pool, await client_of(office.pool, project_id))
+        options = ImportOptions(region=office.settings.region, **chosen)
+        return await asyncio.to_thread(preview_list, file, options, saved)
+
+    seen = in_office(work)
+    if not output.as_json:
+        facts = seen.facts
+        output.thing(
+            {"format": facts.format, "encoding": facts.encoding, "sheet": facts.sheet, "columns": seen.mapping}
+        )
+    rows = [
+        {
+            "line": row.line,
+            "numbers": list(row.numbers),
+            "name": row.name,
+            "fields": dict(row.fields),
+            "error": row.error_id or "",
+            "column": row.column,
+        }
+        for row in seen.rows
+    ]
+    output.rows(rows, empty="There is no row below the header.")
+    return 0
 
 
 @contextmanager

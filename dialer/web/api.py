@@ -48,7 +48,7 @@ class Operation:
     response: TypeAdapter[Any] | None  # None: no body, or `media`
     media: str | None  # of an answer that is not JSON
     also: Mapping[int, str]  # other answers without a JSON body: status → what it means
-    accepts: str | None  # of a body that the handler reads itself
+    accepts: tuple[str, ...] | None  # of a body that the handler reads itself
     timeout_s: float | None  # None: the application's; 0: the handler keeps its own deadlines
     body_limit: int | None
     session_only: bool  # not by an API token
@@ -79,7 +79,7 @@ def operation(
     status: int = 200,
     media: str | None = None,
     also: Mapping[int, str] | None = None,
-    accepts: str | None = None,
+    accepts: str | tuple[str, ...] | None = None,
     timeout_s: float | None = None,
     body_limit: int | None = None,
     session_only: bool = False,
@@ -101,7 +101,7 @@ def operation(
             status=204 if answer in (None, type(None)) else status, handler=handler,
             params={name: TypeAdapter(hints[name]) for name in in_path},
             body=hints.get("body"), query=hints.get("query"), response=None if plain else TypeAdapter(answer),
-            media=media, also=also or {}, accepts=accepts, timeout_s=timeout_s, body_limit=body_limit, session_only=session_only, survives=survives,
+            media=media, also=also or {}, accepts=(accepts,) if isinstance(accepts, str) else accepts, timeout_s=timeout_s, body_limit=body_limit, session_only=session_only, survives=survives,
         )  # fmt: skip
 
     return declare
@@ -137,7 +137,7 @@ async def serve(one: Operation, call: Call) -> web.StreamResponse:
     if one.body is not None:
         arguments["body"] = await _body(one.body, call.request, one.body_limit or call.deps.settings.body_limit_bytes)
     elif one.accepts is not None:
-        _require_type(call.request, one.accepts)
+        _require_type(call.request, *one.accepts)
     elif call.request.body_exists and one.method != "GET":
         raise BadRequest("invalid_request", "This operation takes no body.", where="body")
     result = await one.handler(call, **arguments)
@@ -178,9 +178,11 @@ async def _body(model: type[BaseModel], request: web.Request, limit: int) -> Bas
         raise of_validation(error, "body") from None
 
 
-def _require_type(request: web.Request, wanted: str) -> None:
-    if request.content_type != wanted:
-        raise HttpError(415, "unsupported_media_type", f"Send this with Content-Type: {wanted}.", wanted=wanted)
+def _require_type(request: web.Request, *wanted: str) -> None:
+    if request.content_type not in wanted:
+        raise HttpError(
+            415, "unsupported_media_type", f"Send this with Content-Type: {' or '.join(wanted)}.", wanted=wanted
+        )
 
 
 async def _read(request: web.Request, limit: int) -> bytes:

@@ -86,7 +86,7 @@ def _operation(one: Operation, schemas: _Schemas) -> dict[str, Any]:
     if one.body is not None:
         made["requestBody"] = {"required": True, "content": {JSON: {"schema": schemas.body(one.body)}}}
     elif one.accepts is not None:
-        made["requestBody"] = {"required": True, "content": {one.accepts: {}}}
+        made["requestBody"] = {"required": True, "content": {kind: {} for kind in one.accepts}}
     return made
 
 

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 from uuid import UUID
 
-from campaigns.leads_import import import_csv
+from campaigns.importing.run import import_file
 from campaigns.sql import Pool
 from tests.benchmarks.database import a_database
 from tests.builders import a_project
@@ -67,7 +67,7 @@ async def measure() -> tuple[float, float]:
             project = await a_project(pool)
             before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
             began = time.perf_counter()
-            result = await import_csv(pool, project_id=project.id, path=path, reject_dir=Path(folder))
+            result = await import_file(pool, project_id=project.id, path=path, reject_dir=Path(folder))
             took = time.perf_counter() - began
             grown = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before
             await pool.execute("truncate leads cascade")

@@ -5,18 +5,22 @@ from __future__ import annotations
 import asyncio
 import csv
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from campaigns import leads_import
 from campaigns.errors import BadInput, CampaignError, Conflict, Missing
+from campaigns.importing import reading, run
+from campaigns.importing.options import Among, ImportOptions
+from campaigns.importing.preview import preview_list
+from campaigns.importing.run import ImportProgress, ImportResult, import_file
 from campaigns.imports import get_import, undo_import
 from campaigns.leads import find_lead, list_leads
-from campaigns.leads_import import ImportProgress, ImportResult, import_csv
 from campaigns.projects import Project
+from campaigns.release import EndedAttempt, finish
 from campaigns.sql import Pool
 from campaigns.states import ImportState, LeadState
-from tests.builders import a_lead, a_project, an_attempt
+from tests.builders import NOON, a_lead, a_project, an_attempt
 
 pytestmark = pytest.mark.services
 
@@ -26,10 +30,14 @@ async def project(pool: Pool) -> Project:
     return await a_project(pool)
 
 
-async def load(pool: Pool, project: Project, folder: Path, content: str | bytes, **options: object) -> ImportResult:
+async def load(pool: Pool, project: Project, folder: Path, content: str | bytes, **options: Any) -> ImportResult:
+    """Import a file; `progress` goes to the import, everything else is an option."""
     path = folder / "list.csv"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return await import_csv(pool, project_id=project.id, path=path, reject_dir=folder, **options)  # type: ignore[arg-type]
+    progress = options.pop("progress", None)
+    return await import_file(
+        pool, project_id=project.id, path=path, reject_dir=folder, options=ImportOptions(**options), progress=progress
+    )
 
 
 def given_back(result: ImportResult) -> list[dict[str, str]]:
@@ -84,8 +92,7 @@ async def test_the_encodings_of_chinese_clients_are_read_and_written_back(
     ("content", "error_id"),
     [
         (b"", "file_empty"),
-        (b"PK\x03\x04rest of a zip", "file_is_spreadsheet"),
-        ("手机\n13812345678\n".encode("utf-16"), "encoding_unsupported"),
+        (b"PK\x03\x04rest of a zip", "file_broken"),
         (b"phone,name\n13812345678,\xff\xfe\xff\n", "encoding_unknown"),
         ("name,city\nA,B\n", "header_without_number"),
         ("手机,电话\n13812345678,13812345679\n", "header_ambiguous"),
@@ -157,13 +164,13 @@ async def test_a_quote_that_is_never_closed_in_a_long_file_costs_one_line(
         ("13812345678," + "x" * 10_000 + ",", "name_too_long", "name"),
         ("13812345678,A," + "y" * 10_000, "cell_too_long", "city"),
         ("13812345678,A,B,C", "too_many_cells", ""),
-        ("13812345678 13812345679,A,", "number_invalid", "phone"),
-        ("13812345678/13912345679,A,", "number_invalid", "phone"),
+        ("13812345678 1381234567,A,", "number_invalid", "phone"),
+        ("13812345678/110,A,", "number_emergency", "phone"),
         ("1" * 10_000 + ",A,", "number_invalid", "phone"),
         (",A,", "number_empty", "phone"),
         ("110,A,", "number_emergency", "phone"),
         ("4008123456,A,", "number_premium", "phone"),
-        ("1.38E+10,A,", "number_invalid", "phone"),
+        ("1.38E+10,A,", "number_rounded", "phone"),
         ("13812345678,A," + "z" * 2_000_000, "cell_too_long", ""),
     ],
 )
@@ -179,7 +186,7 @@ async def test_a_row_that_cannot_be_used_is_given_back_and_its_neighbours_are_ta
 async def test_duplicates_in_the_file_and_in_the_project_are_told_apart(
     pool: Pool, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leads_import, "CHUNK_ROWS", 2)  # the doubles fall into other chunks
+    monkeypatch.setattr(reading, "CHUNK_ROWS", 2)  # the doubles fall into other chunks
     await a_lead(pool, project.id, number="+8613800000001")
     numbers = ["13800000001", "13800000002", "13800000003", "13800000002", "13800000004", "+8613800000004"]
     result = await load(pool, project, tmp_path, "phone\n" + "\n".join(numbers))
@@ -249,7 +256,7 @@ async def test_an_import_can_be_undone_until_a_lead_was_dialled(pool: Pool, proj
 
 async def test_a_second_import_into_a_project_waits_its_turn(pool: Pool, project: Project, tmp_path: Path) -> None:
     async with pool.acquire() as conn, conn.transaction():
-        await conn.fetchval("select pg_advisory_xact_lock($1, hashtext($2))", leads_import._LOCK_SPACE, str(project.id))
+        await conn.fetchval("select pg_advisory_xact_lock($1, hashtext($2))", run.LOCK_SPACE, str(project.id))
         with pytest.raises(Conflict) as refused:
             await load(pool, project, tmp_path, "phone\n13900000001\n")
     assert refused.value.error_id == "import_running"
@@ -270,7 +277,7 @@ async def test_an_import_whose_process_died_left_nothing_and_is_marked_by_the_ne
 async def test_an_import_that_loses_its_connection_takes_nothing_and_says_so(
     pool: Pool, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(leads_import, "CHUNK_ROWS", 100)
+    monkeypatch.setattr(reading, "CHUNK_ROWS", 100)
     cut: list[asyncio.Task[object]] = []
 
     def cut_the_line(at: ImportProgress) -> None:
@@ -291,6 +298,113 @@ async def test_an_import_into_no_project_is_refused(pool: Pool, project: Project
     path = tmp_path / "list.csv"
     path.write_text("phone\n13812345678\n", encoding="utf-8")
     with pytest.raises(Missing) as missing:
-        await import_csv(pool, project_id=(await a_project(pool)).trunk.id, path=path, reject_dir=tmp_path)  # type: ignore[union-attr]
+        await import_file(pool, project_id=(await a_project(pool)).trunk.id, path=path, reject_dir=tmp_path)  # type: ignore[union-attr]
     assert missing.value.error_id == "project_unknown"
     assert issubclass(Missing, CampaignError)
+
+
+async def test_further_numbers_of_a_person_are_kept_in_their_order(
+    pool: Pool, project: Project, tmp_path: Path
+) -> None:
+    content = "phone,备用电话\n13800000001/13800000002,13800000003 13800000001\n010-88886666转801,\n"
+    await load(pool, project, tmp_path, content)
+    first, second = await list_leads(pool, project.id)
+    assert (first.number, first.other_numbers) == ("+8613800000001", ["+8613800000002", "+8613800000003"])
+    assert (second.number, second.other_numbers, second.fields) == ("+861088886666", [], {"extension": "801"})
+
+
+async def test_the_same_file_twice_is_noticed_until_the_first_is_undone(
+    pool: Pool, project: Project, tmp_path: Path
+) -> None:
+    content = "phone\n13900000001\n"
+    result = await load(pool, project, tmp_path, content)
+    with pytest.raises(Conflict) as refused:
+        await load(pool, project, tmp_path, content)
+    assert (refused.value.error_id, refused.value.detail) == ("import_same_file", {"import_id": str(result.id)})
+    assert (await load(pool, project, tmp_path, content, again=True)).reasons == {"duplicate_in_project": 1}
+    await pool.execute("update imports set state = 'undone'")
+    await pool.execute("delete from leads")
+    assert (await load(pool, project, tmp_path, content)).accepted == 1
+
+
+async def test_people_are_told_apart_by_a_column_of_the_client(
+    pool: Pool, project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "CHUNK_ROWS", 1)  # the doubles fall into other chunks
+    await a_lead(pool, project.id, reference="c-1")
+    rows = ["c-1,13800000001", "c-2,13800000002", "c-2,13800000003", "c-3,13800000002", "c-4,13800000004"]
+    result = await load(pool, project, tmp_path, "id,phone\n" + "\n".join(rows), unique_by="id")
+    assert result.reasons == {"reference_in_project": 1, "reference_in_file": 1, "duplicate_in_file": 1}
+    assert [(row["line"], row["column"]) for row in given_back(result)] == [("2", "id"), ("4", "id"), ("5", "phone")]
+    lead = await find_lead(pool, project.id, "+8613800000004")
+    assert lead is not None
+    assert (lead.reference, lead.fields) == ("c-4", {"id": "c-4"})
+    with pytest.raises(BadInput) as refused:
+        await load(pool, project, tmp_path, "phone\n1\n", unique_by="id")
+    assert refused.value.error_id == "unique_by_unknown"
+
+
+async def test_duplicates_are_found_among_all_projects_of_the_client_within_a_window(
+    pool: Pool, tmp_path: Path
+) -> None:
+    ours, sister, stranger = [await a_project(pool, client=client) for client in ("甲方", "甲方", "乙方")]
+    month = "now() - interval '30 days'"
+    for project_id, end in ((sister.id, "1"), (stranger.id, "2"), (sister.id, "3")):
+        await a_lead(pool, project_id, number=f"+861380000000{end}", reference=f"c-{end}")
+    await pool.execute(f"update leads set created_at = {month} where reference = 'c-3'")
+    content = "id,phone\nc-9,13800000001\nc-2,13800000002\nc-8,13800000003\nc-1,13800000004\nc-3,13800000005\n"
+    result = await load(pool, ours, tmp_path, content, among=Among.CLIENT, within_days=7, unique_by="id")
+    assert result.reasons == {"duplicate_in_client": 1, "reference_in_client": 1}
+    assert [row["line"] for row in given_back(result)] == ["2", "5"]
+    other = await a_project(pool, client="甲方")
+    assert (await load(pool, other, tmp_path, content, among=Among.CLIENT, unique_by="id")).accepted == 0
+
+
+async def test_a_project_without_a_client_has_no_sisters(pool: Pool, project: Project, tmp_path: Path) -> None:
+    other = await a_project(pool)
+    await a_lead(pool, other.id, number="+8613800000001")
+    assert (await load(pool, project, tmp_path, "phone\n13800000001\n", among=Among.CLIENT)).accepted == 1
+
+
+async def test_a_mapping_is_kept_for_the_next_lists_of_the_client_and_for_no_other(pool: Pool, tmp_path: Path) -> None:
+    first, next_one, stranger = [await a_project(pool, client=client) for client in ("甲方", "甲方", "乙方")]
+    mapping = {"number": "B", "name": "A"}
+    await load(pool, first, tmp_path, "A,B\n王芳,13800000001\n", mapping=mapping, remember=True)
+    await load(pool, next_one, tmp_path, "title\nA,B,C\n李雷,13800000002,x\n")
+    (lead,) = await list_leads(pool, next_one.id)
+    assert (lead.name, lead.number, lead.fields) == ("李雷", "+8613800000002", {"C": "x"})
+    with pytest.raises(BadInput) as refused:
+        await load(pool, stranger, tmp_path, "A,B\n王芳,13800000001\n")
+    assert refused.value.error_id == "header_without_number"
+
+
+async def test_a_lead_that_was_claimed_and_never_sent_does_not_block_an_undo(
+    pool: Pool, project: Project, tmp_path: Path
+) -> None:
+    result = await load(pool, project, tmp_path, "phone\n13900000001\n13900000002\n")
+    lead = await find_lead(pool, project.id, "+8613900000001")
+    assert lead is not None
+    attempt = await an_attempt(pool, project, lead.id)
+    await finish(pool, [EndedAttempt(attempt_id=attempt.attempt_id, outcome="not_sent", ended_at=NOON)])
+    async with pool.acquire() as conn:
+        assert await undo_import(conn, result.id, undialled_only=True) == 1
+
+
+def test_a_preview_says_how_a_list_would_be_read(tmp_path: Path) -> None:
+    path = tmp_path / "list.txt"
+    path.write_bytes("二月名单\n手机号;姓名;城市\n13812345678/13912345678;王芳;上海\n12;李雷;\n".encode("gbk"))
+    seen = preview_list(path, ImportOptions())
+    assert (seen.facts.format, seen.facts.encoding, seen.facts.delimiter) == ("csv", "gb18030", ";")
+    assert seen.mapping == {"number": "手机号", "name": "姓名"}
+    assert [(row.line, row.numbers, row.name, row.error_id) for row in seen.rows] == [
+        (1, (), "", "above_header"),
+        (3, ("+8613812345678", "+8613912345678"), "王芳", None),
+        (4, (), "", "number_invalid"),
+    ]
+    assert seen.rows[2].fields == {"手机号": "12", "姓名": "李雷", "城市": ""}
+
+
+def test_a_window_of_no_days_is_refused() -> None:
+    with pytest.raises(BadInput) as refused:
+        ImportOptions(within_days=0)
+    assert refused.value.error_id == "window_invalid"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import io
 import os
 import signal
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+import xlsxwriter
 
 from dialer.domain.roles import Role
 from dialer.web.deps import WebSettings
@@ -63,6 +65,53 @@ async def test_good_rows_become_leads_and_the_others_come_back_with_reasons(hous
         1,
         1,
     ]
+
+
+def a_workbook(*rows: list[str]) -> bytes:
+    out = io.BytesIO()
+    workbook = xlsxwriter.Workbook(out, {"in_memory": True})
+    sheet = workbook.add_worksheet("名单")
+    for at, row in enumerate(rows):
+        sheet.write_row(at, 0, row)
+    workbook.close()
+    return out.getvalue()
+
+
+async def test_a_workbook_is_taken_and_its_rejects_come_back_as_a_workbook(house: House) -> None:
+    project, person = await a_project(house.pool), await house.person(Role.TECHNICAL_LEAD)
+    book = a_workbook(["手机号", "姓名"], ["13812345678", "王"], ["12", "李"])
+    answer = await upload(person, project.id, book, kind="application/octet-stream", file_name="名单.xlsx")
+    assert (answer.status, answer.body["format"], answer.body["sheet"]) == (201, "xlsx", "名单")
+    assert (answer.body["accepted"], answer.body["rejected"]) == (1, 1)
+    rejects = await person.ask("GET", f"/imports/{answer.body['id']}/rejects")
+    assert rejects.headers["Content-Type"].endswith("spreadsheetml.sheet")
+    assert rejects.raw.startswith(b"PK")
+
+
+async def test_a_list_can_be_looked_at_before_it_is_taken_and_shows_no_full_number(house: House) -> None:
+    project, person = await a_project(house.pool), await house.person(Role.TECHNICAL_LEAD)
+    path = f"/projects/{project.id}/imports/preview"
+    content = "甲,乙\n王 13812345678,13812345678\n李,1381234567\n"
+    headers = {"Content-Type": "text/csv"}
+    asked = await person.ask("POST", path, data=content.encode(), headers=headers, file_name="x.csv")
+    assert (asked.status, asked.error_id) == (422, "header_without_number")
+    seen = await person.ask(
+        "POST", path, data=content.encode(), headers=headers, file_name="x.csv", query={"number": "乙"}
+    )
+    assert (seen.status, seen.body["encoding"], seen.body["mapping"]) == (200, "utf-8-sig", {"number": "乙"})
+    good, bad = seen.body["rows"]
+    assert (good["numbers"], good["fields"]) == (["+86138****5678"], {"甲": "王 +86138****5678"})
+    assert (bad["error_id"], bad["column"]) == ("number_invalid", "乙")
+    assert "1381234567" not in seen.raw.decode()
+    assert seen.body["same_file"] is None
+    made = await upload(person, project.id, content, number="乙")
+    again = await person.ask(
+        "POST", path, data=content.encode(), headers=headers, file_name="x.csv", query={"number": "乙"}
+    )
+    assert again.body["same_file"] == made.body["id"]
+    twice = await upload(person, project.id, content, number="乙")
+    assert (twice.status, twice.error_id) == (409, "import_same_file")
+    assert list(house.deps.upload_dir.glob("upload-*")) == []
 
 
 async def test_an_import_can_be_taken_back(house: House) -> None:
@@ -123,7 +172,7 @@ async def test_an_upload_that_breaks_off_leaves_nothing(house: House) -> None:
 
 
 @pytest.mark.parametrize("kind", ["application/json", "text/html", "multipart/form-data; boundary=x"])
-async def test_only_csv_is_taken(house: House, kind: str) -> None:
+async def test_only_lists_are_taken(house: House, kind: str) -> None:
     project, person = await a_project(house.pool), await house.person(Role.TECHNICAL_LEAD)
     assert (await upload(person, project.id, GOOD, kind=kind)).error_id == "unsupported_media_type"
 

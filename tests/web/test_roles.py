@@ -41,7 +41,7 @@ async def try_it(person: Person, one: Operation) -> Any:
     """Ask for it with nothing sensible."""
     body: Any = {} if one.body is not None else None
     if one.accepts:
-        return await person.ask(one.method, target(one), data=b"number\n", headers={"Content-Type": one.accepts})
+        return await person.ask(one.method, target(one), data=b"number\n", headers={"Content-Type": one.accepts[0]})
     return await person.ask(one.method, target(one), body)
 
 

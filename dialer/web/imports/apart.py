@@ -17,7 +17,7 @@ from dialer.domain.errors import Unavailable, WaihuError
 from dialer.web.imports.job import Job
 
 LIMIT_S = 3600.0
-LINE_BYTES = 1024 * 1024
+LINE_BYTES = 16 * 1024 * 1024  # a preview of rows as wide as they may be
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,8 +32,18 @@ class Imported:
 async def import_apart(job: Job, begun: Callable[[UUID], None]) -> Imported:
     """Do it; `begun` is called once with the import's id. Cancelled, the process is ended and nothing is taken.
 
-    Errors: those of `campaigns.leads_import.import_csv`; Unavailable `database_away`, `import_interrupted` (the process was killed, or took an hour).
+    Errors: those of `campaigns.importing.run.import_file`; Unavailable `database_away`, `import_interrupted` (the process was killed, or took an hour).
     """
+    said = await _done_apart(job, "result", begun)
+    return Imported(id=UUID(said["id"]), accepted=said["accepted"], rejected=said["rejected"])
+
+
+async def preview_apart(job: Job) -> dict[str, Any]:
+    """Look at a file: what `worker` says of it. Errors: those of `campaigns.importing.preview.preview_list`; as `import_apart`."""
+    return await _done_apart(job, "seen", lambda _: None)
+
+
+async def _done_apart(job: Job, wanted: str, begun: Callable[[UUID], None]) -> dict[str, Any]:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "dialer.web.imports.worker", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=LINE_BYTES
     )  # fmt: skip
@@ -43,7 +53,7 @@ async def import_apart(job: Job, begun: Callable[[UUID], None]) -> Imported:
         async with asyncio.timeout(LIMIT_S):
             process.stdin.write(job.model_dump_json().encode())
             process.stdin.close()
-            return await _heard(process.stdout, begun)
+            return await _heard(process.stdout, wanted, begun)
     except (TimeoutError, BrokenPipeError, ConnectionResetError):
         raise _interrupted() from None
     finally:
@@ -53,7 +63,7 @@ async def import_apart(job: Job, begun: Callable[[UUID], None]) -> Imported:
         await process.wait()
 
 
-async def _heard(stream: asyncio.StreamReader, begun: Callable[[UUID], None]) -> Imported:
+async def _heard(stream: asyncio.StreamReader, wanted: str, begun: Callable[[UUID], None]) -> dict[str, Any]:
     first = True
     while line := await stream.readline():
         said: dict[str, Any] = orjson.loads(line)
@@ -61,10 +71,10 @@ async def _heard(stream: asyncio.StreamReader, begun: Callable[[UUID], None]) ->
             case "progress" if first:
                 first = False
                 begun(UUID(said["id"]))
-            case "result":
-                return Imported(id=UUID(said["id"]), accepted=said["accepted"], rejected=said["rejected"])
             case "error":
                 raise _error(said)
+            case what if what == wanted:
+                return said
     raise _interrupted()
 
 

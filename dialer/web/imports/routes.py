@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 from aiohttp import web
@@ -12,19 +13,32 @@ from pydantic import SecretStr
 
 from campaigns import imports
 from campaigns.errors import CampaignError
+from campaigns.importing.options import ImportOptions
 from dialer.domain.errors import NotFound, Unavailable, WaihuError
 from dialer.web.api import operation
 from dialer.web.call import Call
 from dialer.web.errors import DATABASE_AWAY
 from dialer.web.fields import Page, PageQuery, after_cursor, moment, page_of
-from dialer.web.imports.apart import import_apart
+from dialer.web.imports.apart import import_apart, preview_apart
 from dialer.web.imports.job import Job
-from dialer.web.imports.types import Import, ImportQuery, Undo, Undone
+from dialer.web.imports.types import Import, ImportQuery, ListPreview, ListQuery, PreviewRow, Undo, Undone
 from dialer.web.imports.upload import receive
+from dialer.web.masking import scrubbed, scrubbed_fields, shown, without_numbers
 from dialer.web.projects.routes import there
 from dialer.web.roles import IMPORTERS, LEAD_READERS
 
 CSV = "text/csv"
+XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+TABLES = (
+    CSV,
+    "text/tab-separated-values",
+    XLSX,
+    "application/vnd.ms-excel",
+    "application/vnd.ms-excel.sheet.binary.macroenabled.12",
+    "application/vnd.oasis.opendocument.spreadsheet",
+    "application/octet-stream",
+)
+"""What a browser may call a list; what it is, its content says."""
 
 
 @operation("GET", "/projects/{project_id}/imports", roles=LEAD_READERS, summary="List a project's imports")
@@ -41,30 +55,74 @@ async def list_imports(call: Call, project_id: UUID, query: PageQuery) -> Page[I
     "POST",
     "/projects/{project_id}/imports",
     roles=IMPORTERS,
-    summary="Import leads from a CSV file",
+    summary="Import leads from a file",
     status=201,
-    accepts=CSV,
+    accepts=TABLES,
     timeout_s=0,
 )
 async def import_leads(call: Call, project_id: UUID, query: ImportQuery) -> Import:
     """The body is the file. Answered when the import is done, or with `wait=false` when it has begun; it goes on when the client goes away."""
     async with call.connection() as conn:
         await there(conn, project_id)
+    path = await _received(call)
+    begun, done = _awaited(), _awaited()
+    call.parts.tasks.start(_import(call, project_id, query, path, begun, done), f"import-{path.stem}")
+    import_id = await asyncio.shield(done if query.wait else begun)
+    async with call.connection() as conn:
+        return _shown(await imports.get_import(conn, import_id))
+
+
+async def _received(call: Call) -> Path:
+    """The body as a file, and one of the few places for uploads, which whoever takes the file away gives back."""
     settings, uploads = call.deps.settings, call.parts.uploads
     if uploads.locked():
         raise Unavailable("imports_busy", "Several files are being imported: send this one when they are done.")
     await uploads.acquire()
     try:
         async with asyncio.timeout(settings.upload_timeout_s):
-            path = await receive(call.request, call.deps.upload_dir, settings.upload_limit_bytes)
+            return await receive(call.request, call.deps.upload_dir, settings.upload_limit_bytes)
     except BaseException:
         uploads.release()
         raise
-    begun, done = _awaited(), _awaited()
-    call.parts.tasks.start(_import(call, project_id, query, path, begun, done), f"import-{path.stem}")
-    import_id = await asyncio.shield(done if query.wait else begun)
+
+
+@operation(
+    "POST",
+    "/projects/{project_id}/imports/preview",
+    roles=IMPORTERS,
+    summary="Look at a file before importing it",
+    accepts=TABLES,
+    timeout_s=0,
+)
+async def preview_list(call: Call, project_id: UUID, query: ListQuery) -> ListPreview:
+    """How it would be read: encoding, columns, the first rows, and what is wrong with them. Nothing is taken."""
     async with call.connection() as conn:
-        return _shown(await imports.get_import(conn, import_id))
+        project = await there(conn, project_id)
+    path = await _received(call)
+    try:
+        job = _job(call, project_id, path, query.file_name, query.options(call.deps.settings.region), what="preview")
+        seen = await preview_apart(job)
+    finally:
+        path.unlink(missing_ok=True)  # one system call, also when cancelled
+        call.parts.uploads.release()
+    rows = [_shown_row(row, masked=project.mask_numbers) for row in seen.pop("rows")]
+    return ListPreview(**{name: seen[name] for name in ListPreview.model_fields if name != "rows"}, rows=rows)
+
+
+def _shown_row(row: dict[str, Any], *, masked: bool) -> PreviewRow:
+    numbers, fields, name = row.pop("numbers"), row.pop("fields"), row.pop("name")
+    if masked and not numbers:  # whose cells these are is not known, so whatever could be a number is masked
+        fields, name = without_numbers(fields), without_numbers(name)
+    for number in numbers:
+        fields, name = scrubbed_fields(fields, number, masked=masked), scrubbed(name, number, masked=masked)
+    return PreviewRow(**row, numbers=[shown(number, masked=masked) for number in numbers], fields=fields, name=name)
+
+
+def _job(call: Call, project_id: UUID, path: Path, file_name: str, options: ImportOptions, **more: Any) -> Job:
+    return Job(
+        database_url=SecretStr(call.deps.database_url), project_id=project_id, path=path, reject_dir=call.deps.upload_dir, file_name=file_name,
+        options=options, user_id=call.identity.user_id, **more,
+    )  # fmt: skip
 
 
 def _awaited() -> asyncio.Future[UUID]:
@@ -83,12 +141,8 @@ async def _import(
     done: asyncio.Future[UUID],
 ) -> None:
     """Runs to its end, whoever still waits for it."""
-    settings = call.deps.settings
-    mapping = {ours: theirs for ours in ("number", "name", "priority") if (theirs := getattr(query, ours)) is not None}
-    job = Job(
-        database_url=SecretStr(call.deps.database_url), project_id=project_id, path=path, reject_dir=call.deps.upload_dir, file_name=query.file_name,
-        mapping=mapping, region=settings.region, user_id=call.identity.user_id,
-    )  # fmt: skip
+    options = query.options(call.deps.settings.region, among=query.among, within_days=query.within_days, again=query.again, remember=query.remember)  # fmt: skip
+    job = _job(call, project_id, path, query.file_name, options)
     try:
         async with call.transaction() as conn:
             size = path.stat().st_size  # noqa: ASYNC240  # one system call
@@ -139,6 +193,7 @@ async def get_import(call: Call, import_id: UUID) -> Import:
     roles=IMPORTERS,
     summary="The rows that were not taken, with reasons",
     media=CSV,
+    also={200: "A CSV file or a workbook, as the list was."},
 )
 async def get_rejects(call: Call, import_id: UUID) -> web.StreamResponse:
     """For whoever may import; it shows rows as they were sent, numbers too, so each download is audited."""
@@ -148,8 +203,9 @@ async def get_rejects(call: Call, import_id: UUID) -> web.StreamResponse:
         if path is None or not await asyncio.to_thread(path.is_file):
             raise NotFound("rejects_unknown", "This import has no reject file.")
         await call.audit(conn, "rejects_downloaded", "import", import_id, rejected=row.rejected)
-    disposition = f'attachment; filename="rejects-{import_id}.csv"'
-    return web.FileResponse(path, headers={"Content-Type": CSV, "Content-Disposition": disposition})
+    disposition = f'attachment; filename="rejects-{import_id}{path.suffix}"'
+    kind = XLSX if path.suffix == ".xlsx" else CSV
+    return web.FileResponse(path, headers={"Content-Type": kind, "Content-Disposition": disposition})
 
 
 @operation("POST", "/imports/{import_id}/undo", roles=IMPORTERS, summary="Take an import back")

@@ -28,7 +28,7 @@ async def receive(request: web.Request, directory: Path, limit: int) -> Path:
     if expected is not None and expected > limit:
         raise too_large(limit)
     await _room(directory, expected or 0)
-    handle, name = await asyncio.to_thread(tempfile.mkstemp, ".csv", "upload-", directory)
+    handle, name = await asyncio.to_thread(tempfile.mkstemp, ".list", "upload-", directory)
     path = Path(name)
     try:
         with open(handle, "wb", buffering=0) as file:  # noqa: ASYNC230, PTH123  # opened already; each write is in a thread

@@ -15,7 +15,10 @@ from pathlib import Path
 import orjson
 
 from campaigns.errors import CampaignError
-from campaigns.leads_import import ImportProgress, import_csv
+from campaigns.importing.mappings import mappings_of
+from campaigns.importing.preview import preview_list
+from campaigns.importing.run import ImportProgress, client_of, import_file, imported_before
+from campaigns.sql import Pool
 from dialer.db.pool import LOST, close_pool, create_pool
 from dialer.web.imports.job import Job
 
@@ -32,17 +35,7 @@ async def _do(job: Job) -> int:
     try:
         pool = await create_pool(job.database_url.get_secret_value(), application_name="waihu import", max_size=2)
         try:
-            result = await import_csv(
-                pool,
-                project_id=job.project_id,
-                path=job.path,
-                reject_dir=job.reject_dir,
-                file_name=job.file_name,
-                mapping=job.mapping,
-                region=job.region,
-                user_id=job.user_id,
-                progress=_tell_progress,
-            )
+            await (_look if job.what == "preview" else _take)(pool, job)
         finally:
             await close_pool(pool)
     except CampaignError as error:
@@ -51,8 +44,36 @@ async def _do(job: Job) -> int:
     except LOST:
         _tell("error", kind="Unavailable", error_id="database_away", message="", detail={})
         return 1
-    _tell("result", id=result.id, accepted=result.accepted, rejected=result.rejected)
     return 0
+
+
+async def _look(pool: Pool, job: Job) -> None:
+    saved = await mappings_of(pool, await client_of(pool, job.project_id))
+    seen = preview_list(job.path, job.options, saved)
+    same = await imported_before(pool, job.project_id, seen.facts.sha256)
+    facts = asdict(seen.facts) | {"sha256": seen.facts.sha256.hex()}
+    _tell(
+        "seen",
+        header=seen.header,
+        mapping=seen.mapping,
+        rows=[asdict(row) for row in seen.rows],
+        same_file=same,
+        **facts,
+    )
+
+
+async def _take(pool: Pool, job: Job) -> None:
+    result = await import_file(
+        pool,
+        project_id=job.project_id,
+        path=job.path,
+        reject_dir=job.reject_dir,
+        file_name=job.file_name,
+        options=job.options,
+        user_id=job.user_id,
+        progress=_tell_progress,
+    )
+    _tell("result", id=result.id, accepted=result.accepted, rejected=result.rejected)
 
 
 def _tell_progress(progress: ImportProgress) -> None:

@@ -86,7 +86,10 @@ def _before(call: Call, agent_id: UUID, lead_id: int) -> bool:
 def shown_lead(lead: campaign_leads.Lead, *, masked: bool) -> Lead:
     """A lead without its number, in any of its texts, where the project masks numbers."""
     values = {name: getattr(lead, name) for name in Lead.model_fields}
+    for number in (lead.number, *lead.other_numbers):
+        for text in ("name", "reference"):
+            values[text] = values[text] and scrubbed(values[text], number, masked=masked)
+        values["fields"] = scrubbed_fields(values["fields"], number, masked=masked)
     values["number"] = shown(lead.number, masked=masked)
-    values["name"] = scrubbed(lead.name, lead.number, masked=masked)
-    values["fields"] = scrubbed_fields(lead.fields, lead.number, masked=masked)
+    values["other_numbers"] = [shown(number, masked=masked) for number in lead.other_numbers]
     return Lead.model_validate(values)

@@ -34,6 +34,9 @@ class Lead(Out):
     project_id: UUID
     import_id: UUID | None
     number: Masked
+    other_numbers: list[Masked] = Field(description="Tried after the number, in this order.")
+    reference: str | None = Field(description="The client's own key for the person.")
+    zone: str | None = Field(description="Time zone of the number; null: not known.")
     name: str
     fields: dict[str, Any] = Field(description="The other columns of the client's list.")
     state: LeadState

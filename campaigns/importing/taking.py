@@ -1,0 +1,123 @@
+"""A chunk of good rows becomes leads: COPY into a temporary table, then one statement that leaves out whoever is there already, and says why."""
+
+# what is put together here are constants of this file; values are always arguments
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from campaigns.importing.columns import Columns
+from campaigns.importing.options import Among, ImportOptions
+from campaigns.importing.reading import Chunk
+from campaigns.importing.rows import LeadRow, duplicate
+from campaigns.imports import STATEMENT_TIMEOUT_S
+from campaigns.sql import Connection
+
+STAGING: Final = """
+create temporary table staged (line bigint, number text, others text, name text, fields text, priority smallint, reference text) on commit drop
+"""
+
+# Others of the client: $3 its name, $4 since when. The project itself is asked for references only; its numbers are refused by their unique index.
+_IN_CLIENT: Final = """
+exists (select from leads o join projects p on p.id = o.project_id
+        where o.{what} = s.{what} and o.project_id <> $1 and p.client = $3 and p.client <> ''
+          and ($4::timestamptz is null or o.created_at >= $4))
+"""
+_REFERENCE: Final = """
+when s.reference is not null and exists (select from leads o where o.reference = s.reference and o.project_id = $1 and o.import_id = $2)
+    then 'reference_in_file'
+when s.reference is not null
+     and exists (select from leads o where o.reference = s.reference and o.project_id = $1 and ($4::timestamptz is null or o.created_at >= $4))
+    then 'reference_in_project'
+"""
+
+_TAKE: Final = """
+with judged as (
+    select s.*, case {checks} end as twice from staged s
+    where $3::text is not null or $4::timestamptz is null       -- not every check uses them, and a parameter must have a type
+), inserted as (
+    insert into leads (project_id, import_id, number, other_numbers, name, fields, priority, reference, state)
+    select $1, $2, s.number, coalesce(string_to_array(s.others, ','), '{{}}'), s.name, s.fields::jsonb, s.priority, s.reference,
+           case when d.number is null then 'new' else 'do_not_call' end
+    from judged s left join do_not_call d on d.number = s.number
+    where s.twice is null
+    order by s.line
+    on conflict (number, project_id) do nothing
+    returning id, number, state
+)
+select min(i.id) as first_lead, max(i.id) as last_lead, count(i.id) as accepted, count(*) filter (where i.state = 'do_not_call') as do_not_call,
+       coalesce(array_agg(s.line order by s.line) filter (where i.id is null), '{{}}') as lines,
+       coalesce(array_agg(s.twice order by s.line) filter (where i.id is null), '{{}}') as reasons
+from judged s left join inserted i using (number)
+"""
+
+_OURS: Final = """
+select s.line from staged s join leads l on l.number = s.number and l.project_id = $1
+where l.import_id = $2 and s.line = any ($3::bigint[])
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """Where a list goes, and what it must not repeat. `since`: from when on leads count as there already (None: from ever)."""
+
+    import_id: UUID
+    project_id: UUID
+    client: str
+    columns: Columns
+    options: ImportOptions
+    since: datetime | None = None
+
+    def statement(self) -> str:
+        """The statement that takes a chunk, with the checks that are wanted and no others."""
+        checks = _REFERENCE if self.columns.reference is not None else ""
+        if self.options.among is Among.CLIENT:
+            checks += f"when {_IN_CLIENT.format(what='number')} then 'duplicate_in_client'\n"
+            if self.columns.reference is not None:
+                checks += f"when {_IN_CLIENT.format(what='reference')} then 'reference_in_client'\n"
+        return _TAKE.format(checks=checks or "when false then ''")
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What became of a chunk."""
+
+    accepted: int
+    do_not_call: int
+    first_lead: int | None
+    last_lead: int | None
+
+
+async def take(conn: Connection, target: Target, chunk: Chunk) -> Taken:
+    """Write the good rows of a chunk; those that were there already are added to its rejects."""
+    if not chunk.rows:
+        return Taken(0, 0, None, None)
+    await conn.copy_records_to_table("staged", records=chunk.rows, columns=LeadRow._fields, timeout=STATEMENT_TIMEOUT_S)
+    row = await conn.fetchrow(
+        target.statement(),
+        target.project_id,
+        target.import_id,
+        target.client,
+        target.since,
+        timeout=STATEMENT_TIMEOUT_S,
+    )
+    assert row is not None  # noqa: S101 -- an aggregate always gives a row
+    if row["lines"]:
+        reasons = dict(zip(row["lines"], row["reasons"], strict=True))
+        unsaid = [line for line, reason in reasons.items() if reason is None]
+        ours = await conn.fetch(_OURS, target.project_id, target.import_id, unsaid, timeout=STATEMENT_TIMEOUT_S)
+        in_file = {one["line"] for one in ours}
+        chunk.rejects += [
+            duplicate(lead, chunk.cells[lead.line], target.columns, _reason(lead.line, reasons[lead.line], in_file))
+            for lead in chunk.rows
+            if lead.line in reasons
+        ]
+    await conn.execute("truncate staged")
+    return Taken(row["accepted"], row["do_not_call"], row["first_lead"], row["last_lead"])
+
+
+def _reason(line: int, said: str | None, in_file: set[int]) -> str:
+    return said or ("duplicate_in_file" if line in in_file else "duplicate_in_project")
