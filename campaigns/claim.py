@@ -2,7 +2,7 @@
 
 What the statement does, in this order: the first leads of the list are locked (SKIP LOCKED: claimers never wait for each other's rows); each is put aside or taken;
 `live_attempts` has the number as its key, so a number that is alive anywhere is refused by the database; `callee_days` counts only below the cap, else the
-statement fails as a whole; then the attempt is there, committed, before anybody may dial.
+statement fails as a whole; in a trial so do the places of its sample; then the attempt is there, committed, before anybody may dial.
 
 A lead that may not be dialled now does not stay at the front of the list: on the do-not-call list it leaves for good, over its cap it comes back
 when tomorrow's window opens, while its number is alive elsewhere it comes back after a minute. So a claim costs the same however long the list is.
@@ -63,7 +63,8 @@ class ClaimedLead:
 _CLAIM = """
 with recursive
 project as (
-    select p.id, p.daily_cap_per_number as cap, p.max_attempts, ($2::timestamptz at time zone p.zone)::date as day,
+    select p.id, p.daily_cap_per_number as cap, p.max_attempts, p.trial_run, p.trial_size - p.trial_taken as room,
+           ($2::timestamptz at time zone p.zone)::date as day,
            ((($2::timestamptz at time zone p.zone)::date + 1) + p.window_start) at time zone p.zone as tomorrow
     from projects p
     where p.id = $1 and p.state = 'running'
@@ -102,7 +103,8 @@ judged as materialized (
                 when f.attempts >= p.max_attempts then 'exhausted'
                 when exists (select from live_attempts v where v.number = f.number) then 'number_live'
                 when exists (select from callee_days c where c.number = f.number and c.day = p.day and c.attempts >= p.cap) then 'daily_cap'
-           end as blocked
+           end as blocked,
+           $8 = 'trial' and not exists (select from trial_leads t where t.project_id = $1 and t.run = p.trial_run and t.lead_id = f.id) as new_in_sample
     from front f cross join project p
 ),
 slots as (
@@ -112,8 +114,11 @@ slots as (
     from unnest($6::uuid[], $7::text[]) with ordinality i (id, caller_number, slot)
 ),
 chosen as materialized (
-    select j.id, j.number, s.attempt_id, case when s.listed then s.caller_number end as caller_number
-    from (select id, number, row_number() over (order by place) as slot from judged where blocked is null) j
+    select j.id, j.number, j.new_in_sample, s.attempt_id, case when s.listed then s.caller_number end as caller_number
+    from (select q.id, q.number, q.new_in_sample, row_number() over (order by q.place) as slot
+          from (select *, count(*) filter (where new_in_sample) over (order by place) as wanted_room from judged where blocked is null) q
+          cross join project p
+          where $8 <> 'trial' or (p.room > 0 and q.wanted_room <= p.room)) j
     join slots s using (slot)
 ),
 alive as (                      -- in the order of the numbers: two claimers can wait for each other but not in a circle
@@ -134,6 +139,17 @@ written as (                    -- null when the caller number is not on the pro
     select c.attempt_id, c.id, $1, c.number, $4, $5, c.caller_number, $8, $9, $10, 'committed', $2
     from chosen c join alive using (attempt_id) join counted on counted.number = c.number
     returning id, lead_id
+),
+sampled as (
+    insert into trial_leads (project_id, run, lead_id)
+    select $1, p.trial_run, w.lead_id from written w join chosen c on c.attempt_id = w.id cross join project p where c.new_in_sample
+    returning lead_id
+),
+room as (                       -- null when another engine took the places meanwhile: the column refuses it, and with it the whole statement
+    update projects p
+    set trial_taken = case when p.trial_taken + s.leads <= p.trial_size then p.trial_taken + s.leads end
+    from (select count(*)::integer as leads from sampled) s
+    where p.id = $1 and s.leads > 0
 ),
 moved as (
     update leads l
@@ -221,14 +237,15 @@ async def _run(conn: Connection, statement: str, *arguments: object) -> list[Any
         try:
             return await conn.fetch(statement, *arguments)
         except asyncpg.NotNullViolationError as error:
-            if error.table_name != "callee_days":
+            if error.table_name not in {"callee_days", "projects"}:
                 raise Refused(
                     "caller_number_refused",
                     "This caller number is not an active number of the project on this trunk; nothing was dialled.",
                 ) from error
             if last:
                 raise NotEvaluable(
-                    "claim_contended", "Others count calls to the same number at the same moment; try again."
+                    "claim_contended",
+                    "Others take the same numbers, or the same places of a trial, at the same moment; try again.",
                 ) from error
         except asyncpg.DeadlockDetectedError as error:
             if last:

@@ -29,6 +29,7 @@ from campaigns.states import (
     Effect,
     LeadState,
     ProjectState,
+    TrialCounts,
 )
 
 
@@ -92,6 +93,9 @@ class Project:
     preview_skip_wait_s: int = 300
     preview_same_agent_wait_s: int = 3600
     rules: RuleSet = NO_RULES
+    trial_size: int = 100
+    trial_counts: TrialCounts = TrialCounts.ATTEMPTED
+    trial_taken: int = 0
 
     @property
     def trunk_id(self) -> UUID | None:
@@ -104,6 +108,7 @@ SETTINGS: Final = frozenset({
     "preview_limit_s", "preview_at_limit", "preview_skips_per_hour", "preview_skips_per_lead", "preview_skip_wait_s", "preview_same_agent_wait_s",
     "abandonment_cap", "abandonment_period", "abandonment_at_limit", "abandonment_within_ms", "abandonment_counts_late", "abandonment_counts_machines",
     "abandonment_false_machine_rate", "cancel_after_s", "max_attempts", "daily_cap_per_number", "safe_harbour", "record_calls", "mask_numbers", "script",
+    "trial_size", "trial_counts",
 })  # fmt: skip
 """What `create_project` and `update_project` take: columns of `projects`, by these names and no others."""
 
@@ -271,8 +276,8 @@ def _check_zone(zone: object) -> None:
         raise BadInput("zone_unknown", "There is no such time zone; give a name such as Asia/Shanghai.") from error
 
 
-_WORDS: Final = frozenset({"mode", "preview_at_limit", "abandonment_period", "abandonment_at_limit"})
-_PLAIN: Final = ("id", "created_at", *sorted(SETTINGS - _WORDS - {"trunk_id"}))
+_WORDS: Final = frozenset({"mode", "preview_at_limit", "abandonment_period", "abandonment_at_limit", "trial_counts"})
+_PLAIN: Final = ("id", "created_at", "trial_taken", *sorted(SETTINGS - _WORDS - {"trunk_id"}))
 
 
 def _project(row: asyncpg.Record, rules: Mapping[UUID, RuleSet]) -> Project:
@@ -284,6 +289,7 @@ def _project(row: asyncpg.Record, rules: Mapping[UUID, RuleSet]) -> Project:
         preview_at_limit=AtPreviewLimit(row["preview_at_limit"]),
         abandonment_period=AbandonmentPeriod(row["abandonment_period"]),
         abandonment_at_limit=AtAbandonmentLimit(row["abandonment_at_limit"]),
+        trial_counts=TrialCounts(row["trial_counts"]),
         trunk=trunk(row["trunk"]) if row["trunk"] else None,
         caller_numbers=tuple(caller_number(number) for number in row["caller_numbers"]),
         agent_ids=frozenset(row["agent_ids"]),

@@ -55,7 +55,7 @@ ended as (
                 $8::integer[], $9::boolean[], $10::uuid[], $11::uuid[])
          i (id, outcome, ended_at, sent_at, ringing_at, answered_at, bridged_at, hangup_cause, abandoned, agent_id, device_id)
     where a.id = i.id and a.state <> 'ended'
-    returning a.id, a.lead_id, a.project_id, a.number, a.outcome, a.answered_at, a.bridged_at, a.ended_at
+    returning a.id, a.lead_id, a.project_id, a.number, a.outcome, a.answered_at, a.bridged_at, a.ended_at, a.mode
 ),
 counted as (      -- in this order, or two nodes that end calls of the same projects could wait for each other
     insert into answered_calls as c (project_id, quarter, outcome, wait_ds, calls)
@@ -91,6 +91,26 @@ moved as (
     from judged j
     where l.id = j.lead_id and l.state = 'in_flight'
     returning j.id, l.state, l.next_at
+),
+tried as (        -- in a trial: does the call keep its lead's place in the sample?
+    select e.project_id, p.trial_run as run, e.lead_id,
+           e.outcome <> 'not_sent' and (p.trial_counts = 'attempted' or e.answered_at is not null) as counts
+    from ended e join projects p on p.id = e.project_id
+    where e.mode = 'trial' and e.lead_id is not null
+),
+kept as (
+    update trial_leads t set kept = true
+    from tried r where t.project_id = r.project_id and t.run = r.run and t.lead_id = r.lead_id and r.counts
+),
+given_back as (
+    delete from trial_leads t
+    using tried r where t.project_id = r.project_id and t.run = r.run and t.lead_id = r.lead_id and not r.counts and not t.kept
+    returning t.project_id, t.run
+),
+room as (
+    update projects p set trial_taken = p.trial_taken - g.leads
+    from (select project_id, run, count(*)::integer as leads from given_back group by project_id, run) g
+    where p.id = g.project_id and p.trial_run = g.run
 )
 select e.id, e.lead_id, m.state as lead_state, case when m.state in ('retry', 'callback') then m.next_at end as next_at
 from ended e left join moved m using (id)

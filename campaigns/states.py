@@ -23,6 +23,14 @@ class DialMode(StrEnum):
     PROGRESSIVE = "progressive"  # one call for each ready agent
     RATIO = "ratio"  # a fixed number of calls for each ready agent
     PREDICTIVE = "predictive"
+    TRIAL = "trial"  # progressive, until a sample is full
+
+
+class TrialCounts(StrEnum):
+    """Which leads fill the sample of a trial; the same words as in `projects.trial_counts`."""
+
+    ATTEMPTED = "attempted"  # called at least once
+    REACHED = "reached"  # answered
 
 
 class AtPreviewLimit(StrEnum):

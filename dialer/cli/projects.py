@@ -11,7 +11,16 @@ import typer
 from dialer.cli.office import Office, in_office, now, shown
 from dialer.cli.output import Output
 from dialer.web.projects import abandonment, routes, settings
-from dialer.web.projects.types import AbandonmentPeriod, AtAbandonmentLimit, AtPreviewLimit, Mode, State
+from dialer.web.projects import trial as trials
+from dialer.web.projects.types import (
+    AbandonmentPeriod,
+    AtAbandonmentLimit,
+    AtPreviewLimit,
+    Mode,
+    Share,
+    State,
+    TrialCounts,
+)
 from dialer.web.reports import routes as reports
 
 app = typer.Typer(no_args_is_help=True, help="What is dialled, when, how, by whom.")
@@ -120,6 +129,8 @@ def change(
     preview_same_agent_wait_s: Annotated[
         int | None, typer.Option(help="After how long it may come to the same agent.")
     ] = None,
+    trial_size: Annotated[int | None, typer.Option(help="Leads of the sample, in mode trial.")] = None,
+    trial_counts: Annotated[TrialCounts | None, typer.Option(help="Which leads fill the sample.")] = None,
 ) -> None:
     """Change a project; the engine takes it at once."""
     output: Output = context.obj.output
@@ -139,6 +150,8 @@ def change(
             "preview_skip_wait_s": preview_skip_wait_s,
             "preview_same_agent_wait_s": preview_same_agent_wait_s,
             "cancel_after_s": cancel_after_s,
+            "trial_size": trial_size,
+            "trial_counts": trial_counts,
             "trunk_id": await office.id_of("trunk", trunk) if trunk else None,
         }
         return await office.do(routes.change_project, body=wanted, project_id=await office.id_of("project", name))
@@ -286,3 +299,31 @@ def previews(
         return [shown(one) for one in found.agents]
 
     output.rows(in_office(work), empty="No lead was shown.")
+
+
+@app.command()
+def trial(
+    context: typer.Context,
+    name: Named,
+    new: Annotated[bool, typer.Option("--new", help="Begin a new sample first.")] = False,
+) -> None:
+    """What came of the sample of a project in mode trial, with 95 % intervals."""
+    output: Output = context.obj.output
+
+    async def work(office: Office) -> dict[str, Any]:
+        project_id = await office.id_of("project", name)
+        found = await office.do(trials.begin_trial if new else trials.get_trial, project_id=project_id)
+        if output.as_json:
+            return shown(found)
+        shares = {"answered": found.answered, "bridged": found.bridged, "abandoned": found.abandoned}
+        said = {kind: _said(share) for kind, share in (shares | dict(found.dispositions)).items()}
+        return shown(found, "size", "counts", "taken", "full", "began_at", "attempts", "attempted") | said
+
+    output.thing(in_office(work))
+
+
+def _said(share: Share) -> str:
+    if share.total == 0:
+        return "0 of 0"
+    percent = [f"{100 * one:.1f}" for one in (share.count / share.total, float(share.low), float(share.high))]
+    return f"{share.count} of {share.total}, {percent[0]} % ({percent[1]} to {percent[2]})"

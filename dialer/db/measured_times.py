@@ -33,7 +33,7 @@ _RANG = """
 select extract(epoch from coalesce(answered_at, ended_at) - created_at)::float as seconds, answered_at is not null as answered
 from attempts
 where project_id = $1 and id >= uuid7_floor($2) and id < uuid7_floor($3) and state = 'ended' and outcome not in ('not_sent', 'canceled')
-  and mode in ('progressive', 'ratio', 'predictive')
+  and mode in ('progressive', 'ratio', 'predictive', 'trial')
 order by id desc limit $4
 """
 _HANDLED = """

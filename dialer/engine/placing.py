@@ -17,6 +17,7 @@ from campaigns import gates
 from campaigns.claim import ClaimedLead, ClaimRequest, claim
 from campaigns.errors import CampaignError
 from campaigns.projects import Project, Trunk
+from campaigns.states import DialMode
 from dialer.db.pool import LOST
 from dialer.domain.call_table import CallEvent
 from dialer.domain.ids import uuid7
@@ -238,7 +239,18 @@ class Placing:
         self._budgets.spend(trunk, len(begun), self._clock.monotonic())
         for call in begun:
             self._tasks.spawn(f"originate {call.attempt_id}", self._sending.send(call, project, trunk))
-        return len(begun), None if len(claimed) == len(callers) else Limit.LEADS, ""
+        if len(claimed) == len(callers):
+            return len(begun), None, ""
+        full = project.mode is DialMode.TRIAL and await self._sample_is_full(project)
+        return len(begun), Limit.SAMPLE if full else Limit.LEADS, ""
+
+    async def _sample_is_full(self, project: Project) -> bool:
+        """A claim for a trial got less than it asked for: its row says whether any place is left."""
+        try:
+            known = await self._projects.reload(project.id)
+        except LOST:
+            return False  # the next claim counts again
+        return known.trial_taken >= known.trial_size
 
     def _note(
         self,

@@ -20,7 +20,7 @@ from dialer.engine.floor import Agent, Call
 
 _log = structlog.get_logger(__name__)
 
-_PACED: Final = frozenset({Mode.PROGRESSIVE, Mode.RATIO, Mode.PREDICTIVE})
+_PACED: Final = frozenset({Mode.PROGRESSIVE, Mode.RATIO, Mode.PREDICTIVE, Mode.TRIAL})
 _SAME_RUN: Final = timedelta(hours=2)
 _OLDER_TRUST: Final = 0.3
 """What was learned before a night (or a weekend) is a prior that gives way sooner than what was learned an hour ago."""

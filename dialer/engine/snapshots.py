@@ -20,7 +20,7 @@ _UNBRIDGED = {
     CallState.RINGING: FlightState.PLACED,
     CallState.ANSWERED: FlightState.WAITING,
 }
-_DIALLED_FOR_AGENTS = {Mode.PROGRESSIVE, Mode.RATIO, Mode.PREDICTIVE}
+_DIALLED_FOR_AGENTS = {Mode.PROGRESSIVE, Mode.RATIO, Mode.PREDICTIVE, Mode.TRIAL}
 
 
 class Snapshots:
@@ -73,6 +73,7 @@ class Snapshots:
             standing=account.standing,
             ring_timeout_s=project.ring_timeout_s,
             cancel_after_s=project.cancel_after_s or None,
+            sample_left=project.trial_size - project.trial_taken,
         )
 
     def _calls_for_agent(self, project_id: UUID) -> float:

@@ -38,6 +38,7 @@ LIMITS: dict[str, Words] = {
         "The project has no active caller number on its trunk.", "项目在其中继上没有可用的透传号码。"
     ),
     "leads": Words("No lead can be called now.", "目前没有可拨打的名单。"),
+    "sample": Words("The sample of the trial is full.", "试呼样本已满。"),
     "recording": Words("There is no room for recordings.", "录音空间不足。"),
     "database": Words("PostgreSQL cannot be reached.", "无法连接 PostgreSQL。"),
     "asterisk": Words("Asterisk cannot be reached.", "无法连接 Asterisk。"),

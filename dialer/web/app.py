@@ -32,6 +32,7 @@ from dialer.web.parts import PARTS, make_parts
 from dialer.web.projects import abandonment
 from dialer.web.projects import routes as projects
 from dialer.web.projects import settings as project_settings
+from dialer.web.projects import trial as project_trial
 from dialer.web.recordings import routes as recordings
 from dialer.web.reports import routes as reports
 from dialer.web.retention import routes as retention
@@ -49,6 +50,7 @@ FEATURES = (
     projects,
     abandonment,
     project_settings,
+    project_trial,
     trunks,
     caller_numbers,
     agents,

@@ -109,6 +109,20 @@ async def test_preview_rules_of_a_project_are_set_and_its_previews_counted(
     assert "1234" not in str(row["reasons"]), "a number in a reason is masked"
 
 
+async def test_trial_is_set_shown_and_begun_anew(waihu: Waihu) -> None:
+    def build() -> None:
+        waihu("project", "create", "Autumn", "--mode", "trial")
+        waihu("project", "change", "Autumn", "--trial-size", "40", "--trial-counts", "reached")
+        code, trial = waihu("project", "trial", "Autumn")
+        assert (code, trial["size"], trial["counts"], trial["taken"]) == (Exit.OK, 40, "reached", 0)
+        assert trial["answered"] == {"count": 0, "total": 0, "low": "0.0000", "high": "1.0000"}
+        code, anew = waihu("project", "trial", "Autumn", "--new")
+        assert code == Exit.OK
+        assert anew["began_at"] > trial["began_at"]
+
+    await run_in_thread(build)
+
+
 async def test_device_secret_is_shown_once_and_only_a_digest_is_kept(
     waihu: Waihu, pool: asyncpg.Pool[asyncpg.Record]
 ) -> None:

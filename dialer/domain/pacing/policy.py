@@ -19,6 +19,7 @@ class Mode(StrEnum):
     PROGRESSIVE = "progressive"
     RATIO = "ratio"
     PREDICTIVE = "predictive"
+    TRIAL = "trial"
 
 
 class Limit(StrEnum):
@@ -38,6 +39,7 @@ class Limit(StrEnum):
     CPS = "cps"
     CALLER_NUMBER = "caller_number"
     LEADS = "leads"  # no lead can be called now
+    SAMPLE = "sample"  # the sample of the trial is full
     RECORDING = "recording"  # no room for recordings
     DATABASE = "database"
     ASTERISK = "asterisk"
@@ -75,6 +77,7 @@ class Snapshot:
     )  # what the abandonment contract leaves to the policy; `within_contract` sees to it
     budget: int | None = None  # what trunk, rate, caller numbers and list allow now; None: the caller keeps to it
     budget_limit: Limit = Limit.TRUNK_CHANNELS  # which of them is the smallest
+    sample_left: int = 0  # in a trial: leads that may still be taken
     cancel_after_s: float | None = None  # the rules allow to give up a call that rang so long; None: never
     # Who is known to go (break, end of shift, another project): place in `agents`, and seconds until no further call is taken. A call
     # that was taken before is finished. One who takes no further call already may as well be shown as on a break.

@@ -8,6 +8,7 @@ from dialer.domain.pacing.by_hand import ByHand
 from dialer.domain.pacing.fixed import FixedRatio
 from dialer.domain.pacing.policy import Mode, Policy
 from dialer.domain.pacing.predictive import Predictive
+from dialer.domain.pacing.sample import Trial
 
 
 def policy_for(mode: Mode, learned: dict[str, Any] | None = None, *, trust: float = 1.0) -> Policy:
@@ -22,5 +23,7 @@ def policy_for(mode: Mode, learned: dict[str, Any] | None = None, *, trust: floa
             return FixedRatio()
         case Mode.PROGRESSIVE:
             return FixedRatio(calls_per_ready_agent=1.0)
+        case Mode.TRIAL:
+            return Trial()
         case Mode.PREDICTIVE:
             return Predictive() if learned is None else Predictive.from_state(learned, trust)

@@ -16,7 +16,7 @@ Ratio = Annotated[
     Decimal,
     Field(ge=1, le=10, max_digits=4, decimal_places=2, description="Calls for each ready agent, in mode `ratio`."),
 ]
-Share = Annotated[
+Cap = Annotated[
     Decimal,
     Field(ge=0, le=1, max_digits=5, decimal_places=4, description="Most abandoned of answered calls; 0.03 is 3 %."),
 ]
@@ -47,6 +47,7 @@ WithinMs = Annotated[
         description="An agent who comes later after the answer is late; tenths of a second.",
     ),
 ]
+Bound = Annotated[Decimal, Field(description="A share; 0.25 is 25 %.")]
 Prompt = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="Name of the safe-harbour prompt on the node.")
 ]
@@ -62,6 +63,14 @@ class Mode(StrEnum):
     PROGRESSIVE = "progressive"
     RATIO = "ratio"
     PREDICTIVE = "predictive"
+    TRIAL = "trial"
+
+
+class TrialCounts(StrEnum):
+    """Which leads fill the sample of a trial."""
+
+    ATTEMPTED = "attempted"
+    REACHED = "reached"
 
 
 class AtPreviewLimit(StrEnum):
@@ -117,7 +126,7 @@ class NewProject(In):
     agent_wait_ms: Annotated[int, Field(ge=0, le=10_000)] | None = None
     wrap_up_limit_s: Annotated[int, Field(ge=0, le=3600)] | None = None
     preview_limit_s: Annotated[int, Field(ge=5, le=3600)] | None = None
-    abandonment_cap: Share | None = None
+    abandonment_cap: Cap | None = None
     cancel_after_s: CancelAfter | None = None
     abandonment_period: AbandonmentPeriod | None = None
     abandonment_at_limit: AtAbandonmentLimit | None = None
@@ -140,6 +149,10 @@ class NewProject(In):
     preview_same_agent_wait_s: (
         Annotated[int, Field(ge=0, le=604_800, description="And comes to the same agent only after this.")] | None
     ) = None
+    trial_size: (
+        Annotated[int, Field(ge=1, le=1_000_000, description="In mode `trial`: leads of the sample.")] | None
+    ) = None
+    trial_counts: TrialCounts | None = None
 
 
 class ProjectChange(NewProject):
@@ -184,6 +197,8 @@ class Project(Out):
     preview_skips_per_lead: int
     preview_skip_wait_s: int
     preview_same_agent_wait_s: int
+    trial_size: int
+    trial_counts: TrialCounts
     created_at: datetime
 
 
@@ -241,3 +256,28 @@ class RetryRules(In):
     """A project's retry rules: the whole list."""
 
     rules: Annotated[list[RetryRule], Field(max_length=200)]
+
+
+class Share(Out):
+    """`count` of `total`; the true share lies between `low` and `high` with 95 % confidence."""
+
+    count: int
+    total: int
+    low: Bound
+    high: Bound
+
+
+class Trial(Out):
+    """The present sample of a project and what came of it, in leads."""
+
+    size: int
+    counts: TrialCounts
+    taken: int = Field(description="Places taken, with those of calls that live.")
+    full: bool = Field(description="Nothing more is dialled for it.")
+    began_at: datetime
+    attempts: int
+    attempted: int = Field(description="Leads called at least once.")
+    answered: Share = Field(description="Of the leads attempted.")
+    bridged: Share = Field(description="Of the leads that answered.")
+    abandoned: Share = Field(description="Of the leads that answered.")
+    dispositions: dict[str, Share] = Field(description="Each lead's last result, of the leads bridged.")
