@@ -26,12 +26,11 @@ async def test_a_trial_stops_at_its_sample_says_so_and_a_restart_begins_no_new_o
     project = await stage.project(mode="trial", trial_size=3)
     await stage.leads(project, 6)
     await stage.agent(project)
-    for count in range(1, 4):
+    for _ in range(3):
         call = await stage.call()
         assert call.mode.value == "trial"
         stage.asterisk.refuse(call.attempt_id, 17, "486")
         await stage.ended_row(call.attempt_id)
-        assert len(stage.asterisk.sent_calls()) == count
     await stage.until(lambda: why(stage, project) == "sample", "the sample full")
     await stage.die()
     await stage.start()
