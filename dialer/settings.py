@@ -116,6 +116,11 @@ class Settings(BaseSettings):
     trusted_proxies: tuple[str, ...] = Field(
         default=(), description="Addresses of proxies whose X-Forwarded-For is believed."
     )
+    accel_prefix: str = Field(
+        default="",
+        pattern=r"^(/[A-Za-z0-9._~-]+)*/?$",
+        description="Internal location of an nginx in front that serves the store (X-Accel-Redirect), for recordings that are not sealed. Empty: not used.",
+    )
     control_host: str = Field(
         default="127.0.0.1", description="Address on which the engine takes commands from separate web processes."
     )

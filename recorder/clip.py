@@ -6,6 +6,7 @@ import asyncio
 import io
 import struct
 import warnings
+from collections.abc import Mapping
 from pathlib import Path
 from typing import BinaryIO, Final, Literal
 
@@ -24,6 +25,7 @@ with warnings.catch_warnings():
 
 LONGEST_MS: Final = 600_000
 _DEFAULT_RATE_HZ: Final = 8000
+_WAV_TAGS: Final = {"comment": b"ICMT", "title": b"INAM"}
 _PRE_ROLL_MS: Final = 80
 """Opus needs 80 ms before a seek point until its output is right (RFC 7845 section 4.6)."""
 
@@ -32,17 +34,20 @@ Media = Literal["wav", "opus"]
 
 
 async def clip(
-    path: Path, *, start_ms: int, end_ms: int, leg: Leg = "both", media: Media = "opus", seal: Seal | None = None
-) -> bytes:
-    """The sound from `start_ms` to `end_ms` as a file of its own. Raises BadClip, FileGone."""
+    path: Path, *, start_ms: int, end_ms: int, leg: Leg = "both", media: Media = "opus", seal: Seal | None = None,
+    tags: Mapping[str, str] | None = None,
+) -> bytes:  # fmt: skip
+    """The sound from `start_ms` to `end_ms` as a file of its own, with tags that say whose it is. Raises BadClip, FileGone."""
     if not 0 <= start_ms < end_ms or end_ms - start_ms > LONGEST_MS:
         raise BadClip(
             "clip_out_of_bounds", f"A clip begins before it ends and is at most {LONGEST_MS // 60_000} minutes long."
         )
-    return await asyncio.to_thread(_clip, path, seal, start_ms, end_ms, leg, media)
+    return await asyncio.to_thread(_clip, path, seal, start_ms, end_ms, leg, media, tags or {})
 
 
-def _clip(path: Path, seal: Seal | None, start_ms: int, end_ms: int, leg: Leg, media: Media) -> bytes:
+def _clip(
+    path: Path, seal: Seal | None, start_ms: int, end_ms: int, leg: Leg, media: Media, tags: Mapping[str, str]
+) -> bytes:
     with content_of(path, seal) as content:
         sound = _decode(content, start_ms, end_ms)
     if len(sound) == 0:
@@ -50,7 +55,7 @@ def _clip(path: Path, seal: Seal | None, start_ms: int, end_ms: int, leg: Leg, m
     if leg != "both":
         customer, agent = sound.split_to_mono()
         sound = customer if leg == "customer" else agent
-    return _wav(sound) if media == "wav" else _opus(sound)
+    return _wav(sound, tags) if media == "wav" else _opus(sound, tags)
 
 
 def _decode(content: BinaryIO, start_ms: int, end_ms: int) -> AudioSegment:
@@ -81,17 +86,29 @@ def _original_rate_hz(head: bytes | None) -> int:
     return int(struct.unpack_from("<I", head, 12)[0]) or _DEFAULT_RATE_HZ
 
 
-def _wav(sound: AudioSegment) -> bytes:
+def _wav(sound: AudioSegment, tags: Mapping[str, str]) -> bytes:
     out = io.BytesIO()
     sound.export(out, format="wav")
-    return out.getvalue()
+    chunks = b"".join(_info(_WAV_TAGS[name], text) for name, text in tags.items() if name in _WAV_TAGS)
+    if chunks:
+        out.seek(0, io.SEEK_END)
+        out.write(struct.pack("<4sI4s", b"LIST", 4 + len(chunks), b"INFO") + chunks)
+    content = bytearray(out.getvalue())
+    struct.pack_into("<I", content, 4, len(content) - 8)
+    return bytes(content)
 
 
-def _opus(sound: AudioSegment) -> bytes:
+def _info(name: bytes, text: str) -> bytes:
+    encoded = text.encode() + b"\0"
+    return struct.pack("<4sI", name, len(encoded)) + encoded + b"\0" * (len(encoded) % 2)
+
+
+def _opus(sound: AudioSegment, tags: Mapping[str, str]) -> bytes:
     stereo = sound.set_channels(2)
     samples = np.frombuffer(stereo.raw_data, dtype="<i2").reshape(1, -1)
     out = io.BytesIO()
     with av.open(out, "w", format="ogg") as container:
+        container.metadata.update(tags)
         stream = opus_stream(container, stereo.frame_rate)
         encode_block(container, stream, samples, rate_hz=stereo.frame_rate, start=0)
         container.mux(stream.encode(None))

@@ -50,6 +50,7 @@ class Span:
 class StreamPlan:
     """An answer without its body, and what the body consists of: literal bytes and spans of the file."""
 
+    size: int  # of the whole
     status: Literal[200, 206, 304, 416]
     headers: dict[str, str]
     parts: tuple[bytes | Span, ...]
@@ -136,24 +137,24 @@ def plan_response(
         "Last-Modified": format_datetime(modified.astimezone(UTC), usegmt=True),
     }
     if if_none_match is not None and _names(if_none_match, etag):
-        return StreamPlan(status=304, headers=headers, parts=())
+        return StreamPlan(size=size, status=304, headers=headers, parts=())
     spans = None
     if method == "GET" and range_header is not None and (if_range is None or _unchanged(if_range, etag, modified)):
         spans = parse_ranges(range_header, size)
     if spans is None:
         headers |= {"Content-Type": media_type, "Content-Length": str(size)}
         whole = (Span(start=0, stop=size),) if method == "GET" and size else ()
-        return StreamPlan(status=200, headers=headers, parts=whole)
+        return StreamPlan(size=size, status=200, headers=headers, parts=whole)
     if not spans:
         headers |= {"Content-Range": f"bytes */{size}", "Content-Length": "0"}
-        return StreamPlan(status=416, headers=headers, parts=())
+        return StreamPlan(size=size, status=416, headers=headers, parts=())
     if len(spans) == 1:
         headers |= {
             "Content-Type": media_type,
             "Content-Length": str(spans[0].length),
             "Content-Range": _content_range(spans[0], size),
         }
-        return StreamPlan(status=206, headers=headers, parts=spans)
+        return StreamPlan(size=size, status=206, headers=headers, parts=spans)
     return _multipart(spans, size, media_type, headers, boundary=sha256.hex()[:40])
 
 
@@ -167,7 +168,7 @@ def _multipart(
     parts.append(f"\r\n--{boundary}--\r\n".encode("ascii"))
     length = sum(len(part) if isinstance(part, bytes) else part.length for part in parts)
     headers |= {"Content-Type": f"multipart/byteranges; boundary={boundary}", "Content-Length": str(length)}
-    return StreamPlan(status=206, headers=headers, parts=tuple(parts))
+    return StreamPlan(size=size, status=206, headers=headers, parts=tuple(parts))
 
 
 def _content_range(span: Span, size: int) -> str:

@@ -33,6 +33,7 @@ from dialer.web.projects import abandonment
 from dialer.web.projects import routes as projects
 from dialer.web.projects import settings as project_settings
 from dialer.web.projects import trial as project_trial
+from dialer.web.recordings import listening
 from dialer.web.recordings import routes as recordings
 from dialer.web.reports import routes as reports
 from dialer.web.retention import routes as retention
@@ -61,6 +62,7 @@ FEATURES = (
     do_not_call,
     calls,
     recordings,
+    listening,
     retention,
     reports,
     rules,

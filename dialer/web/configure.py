@@ -17,6 +17,7 @@ def web_settings(settings: Settings) -> WebSettings:
         region=settings.region,
         secure_cookies=settings.web_url.startswith("https://"),
         trusted_proxies=settings.trusted_proxies,
+        accel_prefix=settings.accel_prefix,
     )
 
 

@@ -70,6 +70,7 @@ class WebSettings:
     secure_cookies: bool = False  # True behind https: cookies with Secure and the __Host- prefix, and HSTS
     allowed_origins: tuple[str, ...] = ()  # other origins whose pages may use a session; our own host is always one
     trusted_proxies: tuple[str, ...] = ()  # addresses whose X-Forwarded-For is believed
+    accel_prefix: str = ""  # where nginx serves the store from (internal); empty: we send the sound ourselves
     metrics_token: str | None = None  # a scraper's own bearer token; a user's token with the right role does too
     session_idle_s: float = 2 * 3600
     session_max_s: float = 12 * 3600

@@ -20,6 +20,7 @@ from dialer.web.errors import DATABASE_AWAY
 from dialer.web.guard import Measures
 from dialer.web.login_limit import LoginLimit
 from dialer.web.passwords import Passwords
+from recorder.mp3 import Mp3s
 
 log = structlog.get_logger(__name__)
 
@@ -138,6 +139,7 @@ class Parts:
     tasks: Tasks
     desk_audit: DeskAudit
     masks: Masks
+    mp3s: Mp3s
     document: dict[str, Any] = field(default_factory=dict)
     uploads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
     screens: set[web.WebSocketResponse] = field(default_factory=set)
@@ -150,5 +152,5 @@ def make_parts(deps: WebDeps) -> Parts:
     """All of them."""
     return Parts(
         passwords=Passwords(), logins=LoginLimit(deps.redis), access=Access(deps), measures=Measures(deps.registry), tasks=Tasks(),
-        desk_audit=DeskAudit(deps), masks=Masks(deps),
+        desk_audit=DeskAudit(deps), masks=Masks(deps), mp3s=Mp3s(),
     )  # fmt: skip

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import Field
 
-from dialer.web.fields import Masked, Moment, Out, PageQuery
+from dialer.web.fields import In, Line, Masked, Moment, Out, PageQuery
 
 State = Literal["pending", "stored", "missing", "poisoned", "archived", "deleted"]
 
@@ -37,6 +37,48 @@ class Talk(Out):
     longest_monologue_ms: int
     customer_db: float | None = Field(description="Level of the voice, RMS in dB of full scale; null without a voice.")
     agent_db: float | None
+
+
+Why = Annotated[
+    Line, Field(max_length=200, description="Why: a complaint's number, a sample, a dispute. Goes into the audit log.")
+]
+
+
+class Listen(In):
+    """How to listen, and why."""
+
+    media: Literal["opus", "mp3"] = Field(
+        default="opus",
+        description="Ogg Opus as it is kept, or MP3, made on the way, for players that take no Ogg Opus.",
+    )
+    why: Why = ""
+
+
+class Clip(In):
+    """Which part."""
+
+    start_ms: int = Field(ge=0)
+    end_ms: int = Field(gt=0)
+    leg: Literal["both", "customer", "agent"] = "both"
+    media: Literal["opus", "wav"] = "opus"
+    why: Why = ""
+
+
+class NewLink(In):
+    """A link for a while."""
+
+    valid_s: int = Field(
+        default=900, ge=10, le=4 * 3600, description="How long it is valid; as long as the listener takes."
+    )
+    media: Literal["opus", "mp3"] = "opus"
+    why: Why = ""
+
+
+class RecordingLink(Out):
+    """Where to listen without logging in."""
+
+    path: str = Field(description="Of this server. Whoever has it can listen: treat it like the sound.")
+    until: datetime
 
 
 class Waveform(Out):
