@@ -8,6 +8,7 @@ then lists of rows (each a list of texts, from the sheet's first row on), then h
 from __future__ import annotations
 
 import datetime as dt
+import gc
 import resource
 import sys
 from pathlib import Path
@@ -34,6 +35,7 @@ def main() -> int:
     """Read, write, end."""
     resource.setrlimit(resource.RLIMIT_AS, (MAX_MEMORY, MAX_MEMORY))
     resource.setrlimit(resource.RLIMIT_CPU, (MAX_CPU_S, MAX_CPU_S))
+    gc.disable()  # millions of texts, and no circle among them
     path, wanted = Path(sys.argv[1]), sys.argv[2] if len(sys.argv) > 2 else None
     try:
         with CalamineWorkbook.from_path(path) as workbook:
@@ -67,13 +69,17 @@ def _choose(workbook: CalamineWorkbook, wanted: str | None) -> CalamineSheet | d
         if wanted in names:
             return workbook.get_sheet_by_name(wanted)
         return _error("sheet_unknown", "The workbook has no such sheet.", sheets=names)
-    visible = [one.name for one in sheets if one.visible is SheetVisibleEnum.Visible]
-    filled = [name for name in visible if workbook.get_sheet_by_name(name).start is not None]
+    names = [one.name for one in sheets if one.visible is SheetVisibleEnum.Visible]
+    filled: list[CalamineSheet] = []
+    for name in names:
+        sheet = workbook.get_sheet_by_name(name)  # parsed each time it is asked for
+        if sheet.start is not None:
+            filled.append(sheet)
     if len(filled) == 1:
-        return workbook.get_sheet_by_name(filled[0])
+        return filled[0]
     if not filled:
         return _error("file_empty", "No visible sheet of the workbook has anything in it.", sheets=names)
-    return _error("sheet_ambiguous", "Several sheets have something in them; say sheet= with the one to read.", sheets=filled)  # fmt: skip
+    return _error("sheet_ambiguous", "Several sheets have something in them; say sheet= with the one to read.", sheets=[sheet.name for sheet in filled])  # fmt: skip
 
 
 def _error(error_id: str, message: str, **detail: object) -> dict[str, Any]:

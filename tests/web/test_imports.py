@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import csv
 import io
 import os
 import signal
@@ -12,6 +13,7 @@ from typing import Any
 import aiohttp
 import pytest
 import xlsxwriter
+from python_calamine import CalamineWorkbook
 
 from dialer.domain.roles import Role
 from dialer.web.deps import WebSettings
@@ -112,6 +114,49 @@ async def test_a_list_can_be_looked_at_before_it_is_taken_and_shows_no_full_numb
     twice = await upload(person, project.id, content, number="乙")
     assert (twice.status, twice.error_id) == (409, "import_same_file")
     assert list(house.deps.upload_dir.glob("upload-*")) == []
+
+
+@pytest.mark.parametrize(("kind", "encoding"), [("xlsx", ""), ("csv", "utf-8-sig"), ("csv-gb18030", "gb18030")])
+async def test_leads_go_out_as_a_file_without_formulas_and_without_full_numbers(
+    house: House, kind: str, encoding: str
+) -> None:
+    project, person = await a_project(house.pool), await house.person(Role.TECHNICAL_LEAD)
+    rows = ["13812345671/13812345672,王芳,\"=cmd|' /C calc'!A0\"", "13812345673,龚翠,回电 138-1234-5673"]
+    await upload(person, project.id, "\n".join(["phone,name,备注", *rows]))
+    answer = await person.ask("GET", f"/projects/{project.id}/leads/export", query={"format": kind})
+    assert answer.status == 200
+    if encoding:
+        table = list(csv.reader(io.StringIO(answer.raw.decode(encoding))))
+    else:
+        table = CalamineWorkbook.from_filelike(io.BytesIO(answer.raw)).get_sheet_by_index(0).to_python()  # type: ignore[assignment]
+    header, first, second = table
+    at = {name: place for place, name in enumerate(header)}
+    assert (first[at["number"]], first[at["other_numbers"]], first[at["name"]]) == (
+        "138****5671",
+        "138****5672",
+        "王芳",
+    )
+    assert first[at["备注"]] == (
+        "'=cmd|' /C calc'!A0" if encoding else "=cmd|' /C calc'!A0"
+    )  # in a workbook it is a text
+    assert second[at["备注"]] == "回电 +86138****5673"
+    assert second[at["state"]] == "new"
+    (row,) = await house.audited("leads_exported")
+    assert row["detail"] == {"format": kind, "state": None, "masked": True}
+    assert list(house.deps.upload_dir.glob("export-*")) == []
+
+
+async def test_an_unmasked_project_gives_its_numbers_as_they_are_dialled_at_home_and_they_can_come_back(
+    house: House,
+) -> None:
+    project, person = await a_project(house.pool, mask_numbers=False), await house.person(Role.TECHNICAL_LEAD)
+    await upload(person, project.id, "phone,name\n13812345671 / 010-88886666,A\n+16502530000,B\n")
+    answer = await person.ask("GET", f"/projects/{project.id}/leads/export", query={"format": "csv"})
+    assert b"13812345671,01088886666,A" in answer.raw
+    assert b"0016502530000,,B" in answer.raw
+    other = await a_project(house.pool)
+    again = await upload(person, other.id, answer.raw, number="number", other_numbers="other_numbers")
+    assert (again.body["accepted"], again.body["rejected"]) == (2, 0)
 
 
 async def test_an_import_can_be_taken_back(house: House) -> None:

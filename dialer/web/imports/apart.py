@@ -43,6 +43,12 @@ async def preview_apart(job: Job) -> dict[str, Any]:
     return await _done_apart(job, "seen", lambda _: None)
 
 
+async def export_apart(job: Job) -> int:
+    """Write a project's leads to the job's path and say how many. Errors: Missing `project_unknown`; Unavailable as `import_apart`."""
+    written: int = (await _done_apart(job, "written", lambda _: None))["rows"]
+    return written
+
+
 async def _done_apart(job: Job, wanted: str, begun: Callable[[UUID], None]) -> dict[str, Any]:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "dialer.web.imports.worker", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=LINE_BYTES

@@ -9,18 +9,22 @@ from uuid import UUID
 from pydantic import BaseModel, SecretStr, field_serializer
 
 from campaigns.importing.options import ImportOptions
+from campaigns.states import LeadState
+from dialer.web.leads.export import ExportFormat
 
 
 class Job(BaseModel):
-    """One file for one project: to be taken, or only looked at."""
+    """One file for one project: to be taken, to be looked at, or to be written."""
 
-    what: Literal["import", "preview"] = "import"
+    what: Literal["import", "preview", "export"] = "import"
     database_url: SecretStr
     project_id: UUID
     path: Path
     reject_dir: Path
     file_name: str
-    options: ImportOptions
+    options: ImportOptions = ImportOptions()
+    export_format: ExportFormat = ExportFormat.CSV
+    export_state: LeadState | None = None
     user_id: UUID | None
 
     @field_serializer("database_url", when_used="json")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -19,10 +20,11 @@ from dialer.web.api import operation
 from dialer.web.call import Call
 from dialer.web.errors import DATABASE_AWAY
 from dialer.web.fields import Page, PageQuery, after_cursor, moment, page_of
-from dialer.web.imports.apart import import_apart, preview_apart
+from dialer.web.imports.apart import export_apart, import_apart, preview_apart
 from dialer.web.imports.job import Job
-from dialer.web.imports.types import Import, ImportQuery, ListPreview, ListQuery, PreviewRow, Undo, Undone
+from dialer.web.imports.types import ExportQuery, Import, ImportQuery, ListPreview, ListQuery, PreviewRow, Undo, Undone
 from dialer.web.imports.upload import receive
+from dialer.web.leads.export import ExportFormat
 from dialer.web.masking import scrubbed, scrubbed_fields, shown, without_numbers
 from dialer.web.projects.routes import there
 from dialer.web.roles import IMPORTERS, LEAD_READERS
@@ -206,6 +208,38 @@ async def get_rejects(call: Call, import_id: UUID) -> web.StreamResponse:
     disposition = f'attachment; filename="rejects-{import_id}{path.suffix}"'
     kind = XLSX if path.suffix == ".xlsx" else CSV
     return web.FileResponse(path, headers={"Content-Type": kind, "Content-Disposition": disposition})
+
+
+@operation(
+    "GET",
+    "/projects/{project_id}/leads/export",
+    roles=IMPORTERS,
+    summary="A project's leads as a file",
+    media="application/octet-stream",
+    timeout_s=0,
+)
+async def export_leads(call: Call, project_id: UUID, query: ExportQuery) -> web.StreamResponse:
+    """xlsx, or CSV in UTF-8 (with its mark) or GB18030; numbers masked where the project masks them, nothing in it a formula. Each export is audited."""
+    async with call.transaction() as conn:
+        project = await there(conn, project_id)
+        await call.audit(conn, "leads_exported", "project", project_id, format=query.format.value, state=query.state and query.state.value, masked=project.mask_numbers)  # fmt: skip
+    uploads = call.parts.uploads
+    if uploads.locked():
+        raise Unavailable("imports_busy", "Several files are being read or written: ask again when they are done.")
+    async with uploads:
+        with tempfile.TemporaryDirectory(prefix="export-", dir=call.deps.upload_dir) as folder:
+            path = Path(folder) / "leads"
+            job = _job(call, project_id, path, "", ImportOptions(), what="export", export_format=query.format, export_state=query.state)  # fmt: skip
+            await export_apart(job)
+            workbook = query.format is ExportFormat.XLSX
+            encoding = "gb18030" if query.format is ExportFormat.CSV_GB18030 else "utf-8"
+            named = f'attachment; filename="leads-{project_id}.{"xlsx" if workbook else "csv"}"'
+            kind = XLSX if workbook else f"{CSV}; charset={encoding}"
+            response = web.FileResponse(
+                path, headers={"Content-Type": kind, "Content-Disposition": named, "Cache-Control": "private, no-store"}
+            )
+            await response.prepare(call.request)  # sends it all
+            return response
 
 
 @operation("POST", "/imports/{import_id}/undo", roles=IMPORTERS, summary="Take an import back")

@@ -10,7 +10,9 @@ from pydantic import Field
 
 from campaigns.importing.columns import KNOWN
 from campaigns.importing.options import MAX_WINDOW_DAYS, Among, ImportOptions
+from campaigns.states import LeadState
 from dialer.web.fields import In, Line, Masked, Name, Out
+from dialer.web.leads.export import ExportFormat
 
 Column = Annotated[Line, Field(min_length=1, max_length=200)]
 
@@ -83,6 +85,13 @@ class ListPreview(Out):
     mapping: dict[str, str] = Field(description="What is ours → header.")
     same_file: UUID | None = Field(description="The import of this very file, when there is one.")
     rows: list[PreviewRow]
+
+
+class ExportQuery(In):
+    """Which leads, and as what."""
+
+    format: ExportFormat = ExportFormat.XLSX
+    state: LeadState | None = None
 
 
 class Undo(In):

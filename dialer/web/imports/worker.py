@@ -21,6 +21,7 @@ from campaigns.importing.run import ImportProgress, client_of, import_file, impo
 from campaigns.sql import Pool
 from dialer.db.pool import LOST, close_pool, create_pool
 from dialer.web.imports.job import Job
+from dialer.web.leads.export import write_leads
 
 BEHIND = 10  # of `nice`: whoever talks to a customer goes first
 
@@ -35,7 +36,16 @@ async def _do(job: Job) -> int:
     try:
         pool = await create_pool(job.database_url.get_secret_value(), application_name="waihu import", max_size=2)
         try:
-            await (_look if job.what == "preview" else _take)(pool, job)
+            match job.what:
+                case "import":
+                    await _take(pool, job)
+                case "preview":
+                    await _look(pool, job)
+                case "export":
+                    rows = await write_leads(
+                        pool, job.project_id, job.path, kind=job.export_format, state=job.export_state
+                    )
+                    _tell("written", rows=rows)
         finally:
             await close_pool(pool)
     except CampaignError as error:
