@@ -21,7 +21,7 @@ from campaigns.tables.encoding import ANSWERS
 from dialer.cli.office import Office, actor, in_office, now
 from dialer.cli.output import Output
 from dialer.db import audit_trail
-from dialer.domain.errors import BadRequest
+from dialer.domain.errors import Conflict
 from dialer.web.leads.export import ExportFormat, write_leads
 
 
@@ -145,7 +145,7 @@ def export_leads(
     """Write a project's leads to a file; numbers are masked where the project masks them."""
     output: Output = context.obj.output
     if file.exists():
-        raise BadRequest("file_exists", f"{file} is there already: name another file.")
+        raise Conflict("file_exists", f"{file} is there already: name another file.")
 
     async def work(office: Office) -> int:
         project_id = await office.id_of("project", project)

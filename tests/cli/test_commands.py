@@ -152,6 +152,22 @@ async def test_token_works_and_only_its_hash_is_kept(waihu: Waihu, pool: asyncpg
     assert made["token"] not in await pool.fetchval("select row_to_json(t)::text from api_tokens t")
 
 
+async def test_a_list_is_looked_at_taken_and_written_out_again(waihu: Waihu, tmp_path: Path) -> None:
+    def work() -> None:
+        waihu("project", "create", "Autumn")
+        file, out = tmp_path / "list.csv", tmp_path / "out.csv"
+        file.write_text("A;B\nWang;13812345678\n", encoding="utf-8")
+        code, [row] = waihu("import", "Autumn", str(file), "--number", "B", "--preview")
+        assert (code, row["numbers"], row["error"]) == (Exit.OK, ["+8613812345678"], "")
+        assert waihu("import", "Autumn", str(file), "--number", "B")[1]["accepted"] == 1
+        assert waihu("import", "Autumn", str(file), "--number", "B")[0] == Exit.REFUSED
+        assert waihu("export", "Autumn", str(out), "--format", "csv")[0] == Exit.OK
+        assert "138****5678" in out.read_text(encoding="utf-8-sig")
+        assert waihu("export", "Autumn", str(out))[0] == Exit.REFUSED
+
+    await run_in_thread(work)
+
+
 async def test_good_rows_are_imported_and_bad_ones_come_back(waihu: Waihu, tmp_path: Path) -> None:
     file = tmp_path / "list.csv"
     file.write_text("number,name\n13800000001,A\n13800000002,B\nnonsense,C\n", encoding="utf-8")
