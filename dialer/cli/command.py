@@ -30,6 +30,7 @@ from dialer.cli import (
     users,
     versions,
     why,
+    why_pace,
 )
 from dialer.cli.exits import Exit, told
 from dialer.cli.output import Output
@@ -41,7 +42,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="Outbound call centre on Asterisk.",
 )
-for module in (serving, migrations, doctor, versions, why, simulate, imports):
+for module in (serving, migrations, doctor, versions, why, why_pace, simulate, imports):
     module.register(app)
 for name, module_app in (
     ("user", users.app),

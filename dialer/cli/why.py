@@ -1,4 +1,4 @@
-"""why, why-pace: why is this not being dialled, and why so fast or so slowly?"""
+"""why: why is this not being dialled?"""
 
 from __future__ import annotations
 
@@ -22,9 +22,8 @@ class What(StrEnum):
 
 
 def register(app: typer.Typer) -> None:
-    """Add the commands."""
+    """Add the command."""
     app.command(rich_help_panel="Look")(why)
-    app.command(rich_help_panel="Look")(why_pace)
 
 
 def why(
@@ -48,23 +47,3 @@ def why(
 
     found = in_office(work)
     output.thing({"why": found.why, "sentence": found.sentence, "dialling": found.dialling, **found.detail})
-
-
-def why_pace(
-    context: typer.Context,
-    project: Annotated[str, typer.Argument(help="Name or id of the project.")],
-    seconds: Annotated[int, typer.Option(help="How many of the newest decisions are shown.", min=1, max=60)] = 20,
-) -> None:
-    """How is a project paced? What limited the last hour, and the newest decisions with what they were made of."""
-    output: Output = context.obj.output
-
-    async def work(office: Office) -> Any:
-        return await office.do(routes.explain_pace, project_id=await office.id_of("project", project))
-
-    found = in_office(work)
-    if output.as_json:
-        output.thing(found.model_dump(mode="json"))
-        return
-    output.thing({"now": found.sentence, "last hour": ", ".join(f"{limit} {n} s" for limit, n in found.limits.items())})
-    rows = [one.model_dump(mode="json") for one in found.recent[-seconds:]]
-    output.rows([row | {"because": row.pop("because")} for row in rows], empty="Nothing has been decided yet.")

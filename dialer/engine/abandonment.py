@@ -8,6 +8,7 @@ again each quarter of an hour, so that what another node or an operator wrote is
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -17,7 +18,7 @@ import asyncpg
 
 from campaigns.projects import Project
 from dialer.db.abandonment import Quarters, Wanted, answered_since, contract_of, ended_among, period_of
-from dialer.domain.pacing.budget import budget_of
+from dialer.domain.pacing.budget import Budget, budget_of
 from dialer.domain.pacing.contract import AbandonmentContract, AnsweredCall, AtLimit, Period, Standing
 from dialer.domain.pacing.periods import Span, quarter_of
 from dialer.engine.clock import Clock
@@ -77,6 +78,7 @@ class Abandonment:
         self._contracts: dict[UUID, tuple[Project, AbandonmentContract]] = {}
         self._own: dict[UUID, tuple[UUID, datetime, AnsweredCall]] = {}  # ended since we read last
         self._changed: set[UUID] = set()
+        self.on_news: list[Callable[[UUID, Budget], None]] = []
 
     def ended(self, call: Call) -> None:
         """A call is over."""
@@ -133,27 +135,16 @@ class Abandonment:
         for project in self._projects:
             book = self._book(project)
             if project.id in self._changed and book.complete:
-                self._feed.publish("abandonment", str(project.id), self._value(project, book))
-        self._changed.clear()
+                self._changed.discard(project.id)
+                budget = budget_of(self._contract(project), book.span, book.calls)
+                self._feed.publish("abandonment", str(project.id), _value(project, budget))
+                for tell in self.on_news:
+                    tell(project.id, budget)
         for project_id in [known for known in self._books if self._projects.find(known) is None]:
             del self._books[project_id]
             self._contracts.pop(project_id, None)
+            self._changed.discard(project_id)
             self._feed.publish("abandonment", str(project_id), None)
-
-    def _value(self, project: Project, book: _Book) -> dict[str, Any]:
-        contract = self._contract(project)
-        budget = budget_of(contract, book.span, book.calls)
-        return {
-            "project_id": str(project.id),
-            "cap": str(contract.cap),
-            "since": _iso(budget.span.since),
-            "until": _iso(budget.span.until),
-            "answered": budget.answered,
-            "abandoned": budget.abandoned,
-            "allowed": budget.allowed,
-            "left": budget.left,
-            "standing": budget.standing.value,
-        }
 
     def _contract(self, project: Project) -> AbandonmentContract:
         known = self._contracts.get(project.id)
@@ -178,6 +169,20 @@ class Abandonment:
         # Another contract or zone, or a clock that was set back: the rows must be asked.
         self._books[project.id] = book = _Book(period=period, span=span, quarter=quarter)
         return book
+
+
+def _value(project: Project, budget: Budget) -> dict[str, Any]:
+    return {
+        "project_id": str(project.id),
+        "cap": str(project.abandonment_cap),
+        "since": _iso(budget.span.since),
+        "until": _iso(budget.span.until),
+        "answered": budget.answered,
+        "abandoned": budget.abandoned,
+        "allowed": budget.allowed,
+        "left": budget.left,
+        "standing": budget.standing.value,
+    }
 
 
 def _iso(moment: datetime | None) -> str | None:

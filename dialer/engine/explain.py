@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +23,7 @@ from dialer.engine.placing import Placing
 from dialer.engine.projects import Projects
 
 _RECENT = 60
+_AROUND = timedelta(seconds=_RECENT / 2)
 
 
 class Explain:
@@ -64,12 +66,13 @@ class Explain:
             "waiting": pace.waiting,
         }
 
-    def pace(self, project_id: UUID) -> dict[str, Any]:
-        """As `project`, with what limited the last hour's decisions and the newest of them. Errors: NotFound `project_unknown`."""
+    def pace(self, project_id: UUID, at: datetime | None = None) -> dict[str, Any]:
+        """As `project`, with what limited the last hour's decisions and the newest of them, or those around a moment of it. Errors: NotFound `project_unknown`."""
         paces = self._placing.paces
+        found = paces.recent(project_id, _RECENT) if at is None else paces.around(project_id, at, _AROUND)
         return self.project(project_id) | {
             "limits": paces.limits(project_id),
-            "recent": [{"at": pace.at.isoformat(), **pace.as_dict()} for pace in paces.recent(project_id, _RECENT)],
+            "recent": [{"at": pace.at.isoformat(), **pace.as_dict()} for pace in found],
         }
 
     def agent(self, agent_id: UUID) -> dict[str, Any]:

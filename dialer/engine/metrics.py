@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 
+_TICK_S = (0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1)
 _BRIDGE_S = (0.005, 0.01, 0.02, 0.05, 0.1, 0.25, 0.5, 1, 2, 5)
 
 
@@ -36,3 +37,39 @@ class Metrics:
         )
         self.loop_blocked = Counter("waihu_loop_blocked", "Times the event loop was blocked", registry=registry)
         self.up = Gauge("waihu_up", "1 when the thing can be used", ["what"], registry=registry)
+        of_project = ["project"]
+        self.tick = Histogram(
+            "waihu_tick_seconds",
+            "A round of the pacer over all projects, with its claims",
+            buckets=_TICK_S,
+            registry=registry,
+        )
+        self.decision = Histogram(
+            "waihu_decision_seconds", "A project's snapshot and decision", buckets=_TICK_S, registry=registry
+        )
+        self.decisions = Counter(
+            "waihu_decisions",
+            "Decisions of the pacer by what limited them",
+            ["project", "limited_by"],
+            registry=registry,
+        )
+        self.placed = Counter("waihu_placed", "Calls placed by the pacer", of_project, registry=registry)
+        self.answered = Counter("waihu_answered", "Calls answered", of_project, registry=registry)
+        self.abandoned = Counter("waihu_abandoned", "Calls abandoned", of_project, registry=registry)
+        self.in_flight = Gauge("waihu_calls_in_flight", "Calls without an agent yet", of_project, registry=registry)
+        self.theta = Gauge(
+            "waihu_theta", "The chance to be abandoned that a call may have", of_project, registry=registry
+        )
+        self.answer_level = Gauge(
+            "waihu_answer_level", "How the list answers, against what was learned", of_project, registry=registry
+        )
+        self.budget_left = Gauge(
+            "waihu_abandonment_budget_left", "Calls that may still be abandoned", of_project, registry=registry
+        )
+
+    def forget_project(self, label: str) -> None:
+        """No more series of this project."""
+        for family in (
+            self.decisions, self.placed, self.answered, self.abandoned, self.in_flight, self.theta, self.answer_level, self.budget_left,
+        ):  # fmt: skip
+            family.remove_by_labels({"project": label})

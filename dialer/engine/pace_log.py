@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +28,17 @@ class Pace:
     in_flight: int = 0
     waiting: int = 0
     because: tuple[tuple[str, float], ...] = ()
+
+    @property
+    def figures(self) -> tuple[tuple[str, float], ...]:
+        """What has a mean."""
+        own = (
+            ("ready", self.ready),
+            ("agents", float(self.agents)),
+            ("in_flight", float(self.in_flight)),
+            ("waiting", float(self.waiting)),
+        )
+        return own + self.because
 
     def as_dict(self) -> dict[str, Any]:
         """For the feed, and for people who ask."""
@@ -67,6 +78,10 @@ class PaceLog:
     def recent(self, project_id: UUID, count: int) -> list[Pace]:
         """The newest `count`, oldest first."""
         return list(self._kept.get(project_id, ()))[-count:]
+
+    def around(self, project_id: UUID, moment: datetime, reach: timedelta) -> list[Pace]:
+        """Those not further than `reach` from a moment, oldest first; none when they are forgotten."""
+        return [pace for pace in self._kept.get(project_id, ()) if abs(pace.at - moment) <= reach]
 
     def limits(self, project_id: UUID) -> dict[str, int]:
         """How many of the kept decisions were limited by what."""

@@ -33,8 +33,10 @@ from dialer.engine.giving_up import GivingUp
 from dialer.engine.happenings import Happenings
 from dialer.engine.journal import Journal
 from dialer.engine.metrics import Metrics
+from dialer.engine.pace_samples import PaceSamples
 from dialer.engine.placing import Placing
 from dialer.engine.policies import Policies
+from dialer.engine.project_measures import ProjectMeasures
 from dialer.engine.projects import Projects
 from dialer.engine.provision import Provision
 from dialer.engine.publishing import Publishing
@@ -70,6 +72,8 @@ class Parts:
     happenings: Happenings
     counts: Counts
     abandonment: Abandonment
+    samples: PaceSamples
+    measures: ProjectMeasures
     budgets: Budgets
     sending: Sending
     placing: Placing
@@ -135,6 +139,7 @@ def assemble(
         budgets,
         giving_up,
         publishing,
+        metrics,
         counts,
         abandonment,
         tasks,
@@ -174,6 +179,11 @@ def assemble(
     agents.on_ready.append(lambda _agent: placing.wake())
     calls.on_ended.append(counts.ended)
     calls.on_ended.append(abandonment.ended)
+    samples, measures = PaceSamples(), ProjectMeasures(metrics)
+    placing.on_decided += [samples.note, measures.decided]
+    abandonment.on_news.append(lambda project_id, budget: measures.budget(project_id, budget.left))
+    calls.on_answered.append(measures.answered)
+    calls.on_ended.append(measures.ended)
     calls.on_answered.append(policies.answered)
     calls.on_ended.append(policies.ended)
     agents.on_left.append(policies.left)
@@ -203,6 +213,8 @@ def assemble(
         happenings=happenings,
         counts=counts,
         abandonment=abandonment,
+        samples=samples,
+        measures=measures,
         budgets=budgets,
         sending=sending,
         placing=placing,

@@ -31,6 +31,7 @@ from dialer.engine.config import EngineConfig
 from dialer.engine.counts import Counts
 from dialer.engine.floor import Floor
 from dialer.engine.giving_up import GivingUp
+from dialer.engine.metrics import Metrics
 from dialer.engine.pace_log import Pace, PaceLog
 from dialer.engine.policies import Policies
 from dialer.engine.projects import Projects
@@ -68,6 +69,7 @@ class Placing:
         budgets: Budgets,
         giving_up: GivingUp,
         publishing: Publishing,
+        metrics: Metrics,
         counts: Counts,
         abandonment: Abandonment,
         tasks: TaskSet,
@@ -87,6 +89,7 @@ class Placing:
         self._budgets = budgets
         self._giving_up = giving_up
         self._publishing = publishing
+        self._metrics = metrics
         self._counts = counts
         self._abandonment = abandonment
         self._tasks = tasks
@@ -97,6 +100,7 @@ class Placing:
         self._nothing_before: dict[UUID, float] = {}
         self._turn = 0
         self.paces = PaceLog()
+        self.on_decided: list[Callable[[UUID, Pace], None]] = []
         self.on_claim_lost: list[Callable[[Sequence[UUID]], None]] = []
 
     def wake(self) -> None:
@@ -122,6 +126,7 @@ class Placing:
 
     async def tick(self) -> float:
         """One round over all projects; returns after how many seconds a rate allows more."""
+        began_s = self._clock.monotonic()
         projects = self._projects.dialled_here()
         self._turn += 1
         again_s = self._config.tick_s
@@ -134,11 +139,14 @@ class Placing:
             self._publishing.value("pacing", str(project_id), None)
         self._counts.show()
         self._abandonment.show()
+        self._metrics.tick.observe(self._clock.monotonic() - began_s)
         return again_s
 
     async def _project(self, project: Project) -> float:
+        began_s = self._clock.monotonic()
         snapshot = self._snapshots.of(project)
         decision = within_contract(snapshot, self._policies.of(project.id, snapshot.mode).decide(snapshot))
+        self._metrics.decision.observe(self._clock.monotonic() - began_s)
         self._give_up(project, decision)
         if decision.place <= 0:
             self._note(project, snapshot, decision, decision.limited_by)
@@ -275,4 +283,6 @@ class Placing:
             because=decision.because,
         )
         self.paces.note(project.id, pace)
+        for tell in self.on_decided:
+            tell(project.id, pace)
         self._publishing.value("pacing", str(project.id), {"project_id": str(project.id), **pace.as_dict()})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import datetime
 from random import Random
 from typing import Any, Protocol
 from uuid import UUID, uuid4
@@ -133,9 +134,9 @@ class Engine:
         """Why is this project not dialling?"""
         return self.parts.explain.project(project_id)
 
-    def explain_pace(self, project_id: UUID) -> dict[str, Any]:
-        """Why did this project dial so much, or so little?"""
-        return self.parts.explain.pace(project_id)
+    def explain_pace(self, project_id: UUID, at: datetime | None = None) -> dict[str, Any]:
+        """Why did this project dial so much, or so little, of late or around a moment?"""
+        return self.parts.explain.pace(project_id, at)
 
     def explain_agent(self, agent_id: UUID) -> dict[str, Any]:
         """Why does this agent get no call?"""
@@ -196,6 +197,7 @@ class Engine:
         keep("projects", self._upkeep.refresh)
         keep("counts", self._upkeep.complete_counts)
         keep("learned", self._upkeep.keep_learned)
+        keep("samples", self._upkeep.keep_samples)
         keep("callbacks", self._upkeep.keep_callbacks)
         keep("reconcile", self._rounds.run)
         keep("status", self._upkeep.show_status)
@@ -212,6 +214,7 @@ class Engine:
         if self._lease.held:
             with suppress(*LOST):
                 await self._upkeep.save_learned()
+                await self._upkeep.save_samples(begun=True)
         await self.parts.tasks.close()
         for agent in self.parts.floor.agents.values():
             self.parts.agents.stop_timer(agent)

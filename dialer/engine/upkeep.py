@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import asyncpg
 
 from dialer.db import agents as agents_db
 from dialer.db import attempts as attempts_db
-from dialer.db import pacing_states
+from dialer.db import pace_samples, pacing_states
 from dialer.db.pool import LOST
 from dialer.engine.clock import Clock
 from dialer.engine.config import EngineConfig
@@ -18,6 +19,7 @@ from dialer.engine.rounds import Rounds
 
 _PARTITIONS_EVERY_S = 6 * 3600.0
 _LEARNED_EVERY_S = 15.0
+_SAMPLES_KEPT = timedelta(days=14)
 
 
 class Upkeep:
@@ -57,13 +59,36 @@ class Upkeep:
             async with self._pool.acquire(timeout=5) as conn:
                 await pacing_states.save(conn, states, self._clock.now())
 
+    async def keep_samples(self) -> None:
+        """The pacer's minutes are written when they are over; those of former weeks go, some at a time."""
+        while True:
+            await asyncio.sleep(_LEARNED_EVERY_S)
+            try:
+                await self.save_samples(begun=False)
+                async with self._pool.acquire(timeout=5) as conn:
+                    await pace_samples.forget_before(conn, self._clock.now() - _SAMPLES_KEPT)
+            except LOST:
+                continue
+
+    async def save_samples(self, *, begun: bool) -> None:
+        """Now; `begun`: the minute that is not over as well. Errors: those of a lost PostgreSQL."""
+        taken = self._parts.samples.take(None if begun else self._clock.now())
+        try:
+            async with self._pool.acquire(timeout=5) as conn:
+                await pace_samples.save(conn, taken)
+        except BaseException:
+            self._parts.samples.give_back(taken)
+            raise
+
     async def refresh(self) -> None:
         """Read projects and assignments again."""
         while True:
             await asyncio.sleep(self._config.projects_every_s)
             try:
                 await self._parts.projects.refresh()
-                self._parts.policies.keep_only({project.id for project in self._parts.projects})
+                known = {project.id for project in self._parts.projects}
+                self._parts.policies.keep_only(known)
+                self._parts.measures.keep_only(known)
                 await self.refresh_agents()
             except LOST:
                 continue

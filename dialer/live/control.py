@@ -2,13 +2,15 @@
 
 HTTP on loopback (or a private network) with a bearer token: `POST /command` takes the command as JSON (`kind` says which) and
 answers a `Done`; errors are `{"error_id", "message", "detail"}` with the status of their class. `GET /snapshot` is the feed's full
-state, `GET /explain/{project|pace|agent|lead}/{id}` an explanation.
+state, `GET /explain/{project|pace|agent|lead}/{id}` an explanation (of `pace` with `?at=` of a moment).
 """
 
 from __future__ import annotations
 
 import hmac
+from datetime import datetime
 from typing import Any, Final, Protocol
+from urllib.parse import urlencode
 from uuid import UUID
 
 import aiohttp
@@ -52,8 +54,8 @@ class Controlled(Protocol):
         """Why a project is not dialling."""
         ...
 
-    def explain_pace(self, project_id: UUID) -> dict[str, Any]:
-        """How a project was paced of late."""
+    def explain_pace(self, project_id: UUID, at: datetime | None = None) -> dict[str, Any]:
+        """How a project was paced of late, or around a moment of the last hour."""
         ...
 
     def explain_agent(self, agent_id: UUID) -> dict[str, Any]:
@@ -131,7 +133,9 @@ class ControlServer:
                 case "project":
                     return _json(self._engine.explain_project(UUID(subject)))
                 case "pace":
-                    return _json(self._engine.explain_pace(UUID(subject)))
+                    at = request.query.get("at")
+                    moment = None if at is None else datetime.fromisoformat(at)
+                    return _json(self._engine.explain_pace(UUID(subject), moment))
                 case "agent":
                     return _json(self._engine.explain_agent(UUID(subject)))
                 case "lead":
@@ -164,9 +168,10 @@ class RemoteEngine:
         """Why a project is not dialling."""
         return await self._ask("GET", f"/explain/project/{project_id}")
 
-    async def explain_pace(self, project_id: UUID) -> dict[str, Any]:
-        """How a project was paced of late."""
-        return await self._ask("GET", f"/explain/pace/{project_id}")
+    async def explain_pace(self, project_id: UUID, at: datetime | None = None) -> dict[str, Any]:
+        """How a project was paced of late, or around a moment of the last hour."""
+        query = "" if at is None else "?" + urlencode({"at": at.isoformat()})
+        return await self._ask("GET", f"/explain/pace/{project_id}{query}")
 
     async def explain_agent(self, agent_id: UUID) -> dict[str, Any]:
         """Why an agent has no call."""

@@ -28,6 +28,7 @@ from dialer.web.imports import routes as imports
 from dialer.web.leads import routes as leads
 from dialer.web.live import routes as live
 from dialer.web.openapi import document
+from dialer.web.pace import routes as pace
 from dialer.web.parts import PARTS, make_parts
 from dialer.web.projects import abandonment
 from dialer.web.projects import routes as projects
@@ -67,6 +68,7 @@ FEATURES = (
     reports,
     rules,
     why,
+    pace,
     live,
     health,
     audit,

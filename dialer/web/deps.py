@@ -48,8 +48,8 @@ class Explain(Protocol):
         """For a project."""
         ...
 
-    def explain_pace(self, project_id: UUID) -> Explained | Awaitable[Explained]:
-        """For a project, with its last decisions."""
+    def explain_pace(self, project_id: UUID, at: datetime | None = None) -> Explained | Awaitable[Explained]:
+        """For a project, with its last decisions, or those around a moment."""
         ...
 
     def explain_agent(self, agent_id: UUID) -> Explained | Awaitable[Explained]:

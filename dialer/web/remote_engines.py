@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -68,11 +69,10 @@ class Engines:
             project_id
         )
 
-    async def explain_pace(self, project_id: UUID) -> Mapping[str, Any]:
-        """A project's last decisions."""
-        return await (await self._engine(await self._pool.fetchval(_NODE_OF_PROJECT, project_id))).explain_pace(
-            project_id
-        )
+    async def explain_pace(self, project_id: UUID, at: datetime | None = None) -> Mapping[str, Any]:
+        """A project's last decisions, or those around a moment."""
+        engine = await self._engine(await self._pool.fetchval(_NODE_OF_PROJECT, project_id))
+        return await engine.explain_pace(project_id, at)
 
     async def explain_agent(self, agent_id: UUID) -> Mapping[str, Any]:
         """Why an agent gets no call."""

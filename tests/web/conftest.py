@@ -55,8 +55,11 @@ class Scribe:
     def explain_project(self, project_id: UUID) -> Mapping[str, Any]:
         return {**self.explained, "project_id": str(project_id)}
 
-    def explain_pace(self, project_id: UUID) -> Mapping[str, Any]:
-        decision = {"at": "2026-03-02T09:00:00+00:00", "place": 2, "limited_by": "agents", "reason": "", "ready": 3.0,
+    def explain_pace(self, project_id: UUID, at: datetime | None = None) -> Mapping[str, Any]:
+        if self.refuse is not None:
+            raise self.refuse
+        when = datetime(2026, 3, 2, 9, tzinfo=UTC) if at is None else at
+        decision = {"at": when.isoformat(), "place": 2, "limited_by": "agents", "reason": "", "ready": 3.0,
                     "agents": 9, "in_flight": 7, "waiting": 0, "theta": 0.02}  # fmt: skip
         return {**self.explain_project(project_id), "limits": {"agents": 10}, "recent": [decision]}
 

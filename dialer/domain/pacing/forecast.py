@@ -55,6 +55,7 @@ class Forecast:
     """
 
     def __init__(self, beliefs: Beliefs, agent_wait_s: float) -> None:
+        self.level = beliefs.level
         answered = np.clip(beliefs.answered * beliefs.level, 0, 0.95)
         still_ringing = survival(answered + np.minimum(beliefs.failed, 1 - answered))
         by = np.concatenate(([0.0], np.cumsum(still_ringing[:-1] * answered)))

@@ -44,8 +44,10 @@ class Predictive:
         place, limit, cancel = self._decide(snapshot)
         if snapshot.budget is not None and place > snapshot.budget:
             place, limit = max(0, snapshot.budget), snapshot.budget_limit
-        weighed = (("theta", self.steering.theta), ("budget_left", self.steering.room))
-        return Decision(place=place, limited_by=limit, cancel=cancel, because=weighed)
+        weighed = [("theta", self.steering.theta), ("budget_left", self.steering.room)]
+        if self._forecast is not None:
+            weighed.append(("answer_level", self._forecast.level))
+        return Decision(place=place, limited_by=limit, cancel=cancel, because=tuple(weighed))
 
     def _decide(self, snapshot: Snapshot) -> tuple[int, Limit, tuple[UUID, ...]]:
         ringing, detecting, waiting = _flying(snapshot)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Mapping
-from typing import Any
+from collections.abc import Awaitable
 from uuid import UUID
 
 from campaigns.masking import mask
@@ -15,7 +14,7 @@ from dialer.web.leads.routes import LeadId, lead_for
 from dialer.web.masking import scrubbed_fields, without_numbers
 from dialer.web.projects.routes import there
 from dialer.web.roles import EXPLAIN_READERS, LEAD_READERS, LEADERS
-from dialer.web.why.types import Pace, PaceDecision, Why
+from dialer.web.why.types import Why
 
 ENGINE_AWAY = Unavailable("engine_away", "The engine cannot be asked: try again when it is back.")
 
@@ -27,22 +26,6 @@ async def explain_project(call: Call, project_id: UUID) -> Why:
         project = await there(conn, project_id)
     answer = await _why(_engine(call).explain_project(project_id))
     return Why.model_validate(without_numbers(answer.model_dump())) if project.mask_numbers else answer
-
-
-@operation("GET", "/projects/{project_id}/pace", roles=EXPLAIN_READERS, summary="How a project is paced, and why")
-async def explain_pace(call: Call, project_id: UUID) -> Pace:
-    """What limited it in the last hour, and the newest decisions with what they were made of."""
-    async with call.connection() as conn:
-        project = await there(conn, project_id)
-    answer = _engine(call).explain_pace(project_id)
-    known = await answer if isinstance(answer, Awaitable) else answer
-    pace = Pace(
-        why=str(known.get("why", "")),
-        sentence=str(known.get("sentence", "")),
-        limits=known.get("limits", {}),
-        recent=[_decision(one) for one in known.get("recent", [])],
-    )
-    return Pace.model_validate(without_numbers(pace.model_dump())) if project.mask_numbers else pace
 
 
 @operation("GET", "/agents/{agent_id}/why", roles=EXPLAIN_READERS | LEADERS, summary="Why an agent gets no call")
@@ -62,11 +45,6 @@ async def explain_lead(call: Call, lead_id: LeadId) -> Why:
     if lead.number != mask(number):
         return answer
     return Why.model_validate(scrubbed_fields(answer.model_dump(), number, masked=True))
-
-
-def _decision(one: Mapping[str, Any]) -> PaceDecision:
-    named = {key: value for key, value in one.items() if key in PaceDecision.model_fields}
-    return PaceDecision(**named, because={key: value for key, value in one.items() if key not in named})
 
 
 def _engine(call: Call) -> Explain:

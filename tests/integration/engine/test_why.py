@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dialer.db import pace_samples
 from dialer.engine import words
 from tests.builders import an_agent
 from tests.integration.engine.conftest import Stage
@@ -62,6 +63,20 @@ async def test_the_last_decisions_of_a_project_say_what_limited_them(stage: Stag
     assert sum(decision["place"] for decision in said["recent"]) == 1
     assert {decision["limited_by"] for decision in said["recent"]} == said["limits"].keys()
     assert "theta" in said["recent"][-1]
+
+
+async def test_what_was_decided_is_there_by_the_minute_after_the_engine_has_gone(stage: Stage) -> None:
+    engine = await stage.start()
+    project = await stage.project(mode="predictive")
+    await stage.leads(project, 1)
+    await stage.agent(project)
+    await stage.call()
+    await engine.stop()
+    now = datetime.now(UTC)  # noqa: TID251 - these minutes are what is tested
+    minutes = await pace_samples.between(stage.pool, project.id, now - timedelta(minutes=5), now, 9)
+    assert sum(minute.placed for minute in minutes) == 1
+    assert sum(minute.decisions for minute in minutes) == sum(sum(minute.limits.values()) for minute in minutes) > 0
+    assert {"ready", "theta", "in_flight"} <= minutes[-1].figures.keys()
 
 
 async def test_an_agent_without_a_call_is_explained_by_state_seat_and_projects(stage: Stage) -> None:
