@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from campaigns.do_not_call_sql import listed
 from campaigns.sql import Connection
 
 
@@ -22,14 +23,15 @@ class Callback:
     due_at: datetime
 
 
-_DUE = """
+_LISTED = listed(number="l.number", client="p.client", project="p.id", region="l.region", at="$2::timestamptz")
+_DUE = f"""
 select l.id as lead_id, l.project_id, l.number, l.name, l.callback_agent_id as agent_id, l.next_at as due_at
-from leads l
+from leads l join projects p on p.id = l.project_id
 where l.project_id = any ($1::uuid[]) and l.state = 'callback' and l.next_at <= $2
-  and not exists (select from do_not_call d where d.number = l.number)
+  and not {_LISTED}
 order by l.next_at
 limit $3
-"""
+"""  # noqa: S608 -- constants
 
 
 async def due_callbacks(

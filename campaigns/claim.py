@@ -1,11 +1,12 @@
 """Taking leads to dial. One statement decides and writes, so that whatever is killed, a number has at most one live attempt and stays under its cap.
 
 What the statement does, in this order: the first leads of the list are locked (SKIP LOCKED: claimers never wait for each other's rows); each is put aside or taken;
-`live_attempts` has the number as its key, so a number that is alive anywhere is refused by the database; `callee_days` counts only below the cap, else the
-statement fails as a whole; in a trial so do the places of its sample; then the attempt is there, committed, before anybody may dial.
+`live_attempts` has the number as its key, so a number that is alive anywhere is refused by the database; the number's row of `callees` takes the call only
+below every cap, else the statement fails as a whole; in a trial so do the places of its sample; then the attempt is there, committed, before anybody may dial.
 
-A lead that may not be dialled now does not stay at the front of the list: on the do-not-call list it leaves for good, over its cap it comes back
-when tomorrow's window opens, while its number is alive elsewhere it comes back after a minute. So a claim costs the same however long the list is.
+A lead that may not be dialled now does not stay at the front of the list: on a do-not-call list it leaves for good, over its daily cap it comes
+back when tomorrow's window opens, over another cap when that has room, while its number is alive elsewhere after a minute. Leads of a zone whose window is shut are
+not looked at. So a claim costs the same however long the list is.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from uuid import UUID
 
 import asyncpg
 
+from campaigns.do_not_call_sql import listed
 from campaigns.errors import BadInput, Missing, NotEvaluable, Refused
+from campaigns.openings import Openings
 from campaigns.sql import Connection
 from campaigns.states import DialMode
 
@@ -44,6 +47,7 @@ class ClaimRequest:
     agent_id: UUID | None = None
     device_id: UUID | None = None
     holder: UUID | None = None
+    openings: Openings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,52 +64,109 @@ class ClaimedLead:
     created_at: datetime
 
 
-_CLAIM = """
-with recursive
-project as (
-    select p.id, p.daily_cap_per_number as cap, p.max_attempts, p.trial_run, p.trial_size - p.trial_taken as room,
-           ($2::timestamptz at time zone p.zone)::date as day,
+# Constants of this file are put together here; values are always arguments.
+_RULES = """
+caps as materialized (          -- of the rules in force; the claim counts by them itself, whatever an engine believes
+    select coalesce(array_agg(r.most) filter (where r.kind = 'frequency'), '{}') as most,
+           coalesce(array_agg(r.period_s) filter (where r.kind = 'frequency'), '{}') as period_s,
+           coalesce(array_agg(r.counts) filter (where r.kind = 'frequency'), '{}') as counts,
+           coalesce(array_agg(r.reach) filter (where r.kind = 'frequency'), '{}') as reach,
+           coalesce(min(r.most) filter (where r.kind = 'attempts'), 1000000) as attempts,
+           coalesce(array_agg(r.scope) filter (where r.kind = 'consent'), '{}') as scopes,
+           coalesce(array_agg(r.rule) filter (where r.kind = 'blind_region'), '{}') as blind
+    from project p join project_rules r on r.project_id = p.id and p.day >= r.from_day and p.day < r.until_day
+                                        and (r.modes = '{}' or $8::text = any (r.modes))
+),
+"""
+
+_BLOCKED = f"""
+           case when {listed(number="f.number", client="p.client", project="p.id", region="f.region", at="$2::timestamptz")} then 'do_not_call'
+                when f.region is null and exists (select from do_not_call_areas d where d.kind = 'region' and (d.client is null or d.client = p.client)
+                     and (d.project_id is null or d.project_id = p.id) and coalesce(d.expires_at, 'infinity') > $2) then 'region_unknown'
+                when cardinality(caps.blind) > 0 and exists (
+                     select from project_rules r where r.project_id = p.id and r.rule = any (caps.blind)
+                        and (r.prefixes && prefixes_of(f.number) or (cardinality(r.regions) > 0 and coalesce(f.region = any (r.regions), true)))) then 'blind_region'
+                when exists (select from unnest(caps.scopes) s (scope) where not exists (
+                     select from consents c where c.number = f.number and c.scope = s.scope and c.client in ('', p.client) and c.granted_at <= $2
+                        and coalesce(c.expires_at, 'infinity') > $2 and coalesce(c.withdrawn_at, 'infinity') > $2)) then 'no_consent'
+                when {{exhausted}} then 'exhausted'
+                when exists (select from live_attempts v where v.number = f.number) then 'number_live'
+                when exists (select from callees c where c.number = f.number and calls_on_day(c.called, p.day, p.zone) >= p.cap) then 'daily_cap'
+                when exists (select from callees c where c.number = f.number and {{full}} is not null) then 'frequency_cap'
+           end as blocked
+"""  # noqa: S608 -- constants
+_FULL = """capped_until(c.called, c.projects, c.clients, c.answered, c.abandoned, $2, p.id, p.client, caps.most, caps.period_s, caps.counts, caps.reach)"""
+_KEPT = "(select count(*)::integer + 1 from unnest(c.called) t where t <= $2::timestamptz - interval '32 days')"
+_COUNTED = f"""
+counted as (                    -- null over a cap, judged by the row as it is now and not as this statement first saw it: the column refuses it, and with it the whole statement
+    insert into callees as c (number, called, projects, clients, answered, abandoned)
+    select a.number, array[$2::timestamptz], array[p.id], array[p.client], array[null::timestamptz], array[null::timestamptz]
+    from (select number from alive order by number) a cross join project p
+    on conflict (number) do update
+    set called = (select case when calls_on_day(c.called, p.day, p.zone) < p.cap and {_FULL} is null then c.called[{_KEPT}:] || $2::timestamptz end
+                  from project p, caps),
+        projects = c.projects[{_KEPT}:] || (select id from project),
+        clients = c.clients[{_KEPT}:] || (select client from project),
+        answered = c.answered[{_KEPT}:] || null::timestamptz,
+        abandoned = c.abandoned[{_KEPT}:] || null::timestamptz
+    returning number
+),
+"""  # noqa: S608 -- constants
+_PROJECT = """
+    select p.id, p.client, p.zone, p.daily_cap_per_number as cap, p.max_attempts, p.trial_run,
+           p.trial_size - p.trial_taken as room, ($2::timestamptz at time zone p.zone)::date as day,
            ((($2::timestamptz at time zone p.zone)::date + 1) + p.window_start) at time zone p.zone as tomorrow
     from projects p
     where p.id = $1 and p.state = 'running'
+"""
+
+_CLAIM = f"""
+with recursive
+project as (
+    {_PROJECT}
       and ($11::uuid is null or exists (select from nodes n where n.name = $4 and n.holder = $11 and n.lease_until > clock_timestamp()))
 ),
-priorities (priority) as (      -- the priorities that occur, highest first, one index step each
-    (select l.priority from leads l
+{_RULES}
+parts (priority, zone) as (     -- the priorities and zones that occur, in the order of the index, one index step each
+    (select l.priority, coalesce(l.zone, '') from leads l
      where l.project_id = $1 and l.state in ('new', 'retry') and l.callback_agent_id is null
-     order by l.priority desc limit 1)
+     order by l.priority desc, coalesce(l.zone, '') limit 1)
     union all
-    select (select l.priority from leads l
-            where l.project_id = $1 and l.state in ('new', 'retry') and l.callback_agent_id is null and l.priority < p.priority
-            order by l.priority desc limit 1)
-    from priorities p where p.priority is not null
+    select n.priority, n.zone from parts t cross join lateral (
+        select * from (
+            (select l.priority, coalesce(l.zone, '') as zone from leads l
+             where l.project_id = $1 and l.state in ('new', 'retry') and l.callback_agent_id is null and l.priority = t.priority and coalesce(l.zone, '') > t.zone
+             order by coalesce(l.zone, '') limit 1)
+            union all
+            (select l.priority, coalesce(l.zone, '') as zone from leads l
+             where l.project_id = $1 and l.state in ('new', 'retry') and l.callback_agent_id is null and l.priority < t.priority
+             order by l.priority desc, coalesce(l.zone, '') limit 1)
+        ) either order by priority desc, zone limit 1
+    ) n
 ),
 front as materialized (
     select l.*, row_number() over () as place
     from (
-        select l.id, l.number, l.attempts
-        from (select priority from priorities where priority is not null) p
+        select l.id, l.number, l.attempts, l.region
+        from (select priority, zone from parts where zone = any ($12::text[])) t
         cross join lateral (
-            select l.id, l.number, l.attempts
+            select l.id, l.number, l.attempts, l.region, l.next_at
             from leads l
-            where l.project_id = $1 and l.priority = p.priority and l.next_at <= $2 and l.state in ('new', 'retry') and l.callback_agent_id is null
+            where l.project_id = $1 and l.priority = t.priority and coalesce(l.zone, '') = t.zone and l.next_at <= $2
+              and l.state in ('new', 'retry') and l.callback_agent_id is null
             order by l.next_at, l.id
             limit $3
             for no key update skip locked
         ) l
         where exists (select from project)
+        order by t.priority desc, l.next_at, l.id
         limit $3
     ) l
 ),
 judged as materialized (
-    select f.id, f.number, f.place,
-           case when exists (select from do_not_call d where d.number = f.number) then 'do_not_call'
-                when f.attempts >= p.max_attempts then 'exhausted'
-                when exists (select from live_attempts v where v.number = f.number) then 'number_live'
-                when exists (select from callee_days c where c.number = f.number and c.day = p.day and c.attempts >= p.cap) then 'daily_cap'
-           end as blocked,
+    select f.id, f.number, f.place, {_BLOCKED.format(exhausted="f.attempts >= least(p.max_attempts, caps.attempts)", full=_FULL)},
            $8 = 'trial' and not exists (select from trial_leads t where t.project_id = $1 and t.run = p.trial_run and t.lead_id = f.id) as new_in_sample
-    from front f cross join project p
+    from front f cross join project p cross join caps
 ),
 slots as (
     select i.id as attempt_id, i.caller_number, i.slot,
@@ -127,13 +188,7 @@ alive as (                      -- in the order of the numbers: two claimers can
     on conflict (number) do nothing
     returning number, attempt_id
 ),
-counted as (                    -- null over the cap: the column refuses it, and with it the whole statement
-    insert into callee_days as c (number, day, attempts)
-    select a.number, p.day, 1 from (select number from alive order by number) a cross join project p
-    on conflict (number, day) do update
-    set attempts = case when c.attempts < (select cap from project) then c.attempts + 1 end
-    returning number
-),
+{_COUNTED}
 written as (                    -- null when the caller number is not on the project's list: the column refuses that too
     insert into attempts (id, lead_id, project_id, number, node, trunk_id, caller_number, mode, agent_id, device_id, state, created_at)
     select c.attempt_id, c.id, $1, c.number, $4, $5, c.caller_number, $8, $9, $10, 'committed', $2
@@ -159,16 +214,20 @@ moved as (
         attempts = l.attempts + case when w.id is not null then 1 else 0 end,
         last_attempt_at = case when w.id is not null then $2 else l.last_attempt_at end,
         next_at = case when w.id is not null or j.blocked in ('do_not_call', 'exhausted') then l.next_at
-                       when j.blocked = 'daily_cap' then (select tomorrow from project)
+                       when j.blocked = 'daily_cap' then p.tomorrow
+                       when j.blocked = 'frequency_cap' then (select {_FULL} from callees c, caps where c.number = l.number)
+                       when j.blocked in ('no_consent', 'blind_region', 'region_unknown') then $2::timestamptz + interval '1 hour'
                        else $2::timestamptz + interval '1 minute' end
-    from judged j left join chosen c on c.id = j.id left join written w on w.lead_id = j.id
+    from judged j left join chosen c on c.id = j.id left join written w on w.lead_id = j.id cross join project p
     where l.id = j.id and (j.blocked is not null or c.id is not null)
     returning l.id, l.number, l.name, l.fields, w.id as attempt_id
 )
 select m.attempt_id, m.id as lead_id, m.number, m.name, m.fields, c.caller_number,
-       (select count(*) from front) as seen
+       (select count(*) from front) as seen, null::text as zone
 from moved m left join chosen c on c.attempt_id = m.attempt_id
-"""
+union all
+select null, null, null, null, null, null, null, zone from (select distinct zone from parts where zone <> all ($13::text[])) unknown
+"""  # noqa: S608 -- constants
 
 
 async def claim(conn: Connection, request: ClaimRequest) -> list[ClaimedLead]:
@@ -176,7 +235,7 @@ async def claim(conn: Connection, request: ClaimRequest) -> list[ClaimedLead]:
 
     Each round is one statement and one transaction; a second round comes only when leads were put aside. Inside a transaction of the caller it must be
     the only thing, and a refusal undoes it.
-    When the answer is lost with the connection, nothing is known: the attempts, if any, are found by their ids.
+    Leads whose zone is not open stay where they are and cost nothing. When the answer is lost with the connection, nothing is known: the attempts, if any, are found by their ids.
     Errors: Refused `caller_number_refused` (an id's number is not an active one of this project on this trunk: nothing was claimed); BadInput `claim_malformed`;
     NotEvaluable `project_zone_unknown`.
     """
@@ -199,14 +258,19 @@ async def claim(conn: Connection, request: ClaimRequest) -> list[ClaimedLead]:
             request.agent_id,
             request.device_id,
             request.holder,
+            request.openings.open_zones(),
+            list(request.openings.known),
         )
+        unknown = [row["zone"] for row in rows if row["zone"] is not None]
+        rows = [row for row in rows if row["zone"] is None]
+        again = None in [request.openings.ask(zone) for zone in unknown]  # ask about all of them
         taken = [row for row in rows if row["attempt_id"] is not None]
         claimed += [_claimed(row, request) for row in taken]
         for row in taken:
             del slots[row["attempt_id"]]
-        if not slots or len(rows) == len(taken) or rows[0]["seen"] < scan:
+        if not slots or (not again and (len(rows) == len(taken) or rows[0]["seen"] < scan)):
             break
-        scan = max(len(slots), _PUT_ASIDE_SCAN)
+        scan = len(slots) if again else max(len(slots), _PUT_ASIDE_SCAN)
     return claimed
 
 
@@ -237,7 +301,7 @@ async def _run(conn: Connection, statement: str, *arguments: object) -> list[Any
         try:
             return await conn.fetch(statement, *arguments)
         except asyncpg.NotNullViolationError as error:
-            if error.table_name not in {"callee_days", "projects"}:
+            if error.table_name not in {"callees", "projects"}:
                 raise Refused(
                     "caller_number_refused",
                     "This caller number is not an active number of the project on this trunk; nothing was dialled.",
@@ -259,52 +323,46 @@ async def _run(conn: Connection, statement: str, *arguments: object) -> list[Any
     raise AssertionError("unreachable")
 
 
-_CLAIM_NUMBER = """
+_CLAIM_NUMBER = f"""
 with
 project as (
-    select p.id, p.daily_cap_per_number as cap, ($2::timestamptz at time zone p.zone)::date as day
-    from projects p where p.id = $1 and p.state = 'running'
+    {_PROJECT}
 ),
+{_RULES}
 lead as materialized (
-    select l.id, l.number, l.name, l.fields
+    select l.id, l.number, l.name, l.fields, l.region, l.attempts, coalesce(l.zone, '') as zone
     from leads l
-    where l.project_id = $1 and (l.id = $9 or l.number = $10)
+    where l.project_id = $1 and (l.id = $3 or l.number = $11)
     for no key update
 ),
 target as materialized (
-    select l.id, l.number, l.name, l.fields from lead l
+    select l.id, l.number, l.name, l.fields, l.region, l.attempts, l.zone from lead l
     union all
-    select null, $10, '', '{}'::jsonb where $10::text is not null and not exists (select from lead)
+    select null, $11, '', '{{}}'::jsonb, null, 0, '' where $11::text is not null and not exists (select from lead)
 ),
 judged as materialized (
-    select t.*,
+    select f.id, f.number, f.name, f.fields, f.zone,
            case when $12::uuid is not null
-                     and not exists (select from nodes n where n.name = $3 and n.holder = $12 and n.lease_until > clock_timestamp()) then 'node_lost'
-                when not exists (select from project) then 'project_not_running'
-                when exists (select from do_not_call d where d.number = t.number) then 'do_not_call'
-                when exists (select from live_attempts v where v.number = t.number) then 'number_live'
-                when exists (select from callee_days c, project p where c.number = t.number and c.day = p.day and c.attempts >= p.cap) then 'daily_cap'
-           end as blocked,
+                     and not exists (select from nodes n where n.name = $4 and n.holder = $12 and n.lease_until > clock_timestamp()) then 'node_lost'
+                when p.id is null then 'project_not_running'
+                when f.zone <> all ($13::text[]) then 'zone_unjudged'
+                when f.zone = any ($14::text[]) then 'outside_window'
+                else gate.blocked end as blocked,
            exists (select from project_caller_numbers a join caller_numbers n on n.id = a.caller_number_id
-                   where a.project_id = $1 and n.number = $6 and n.trunk_id = $4 and n.state = 'active') as listed
-    from target t
+                   where a.project_id = $1 and n.number = $7 and n.trunk_id = $5 and n.state = 'active') as listed
+    from target f left join project p on true cross join caps
+    left join lateral (select {_BLOCKED.format(exhausted="f.attempts >= caps.attempts", full=_FULL)}) gate on true
 ),
 alive as (
     insert into live_attempts (number, attempt_id, lead_id, project_id, node, created_at)
-    select number, $5, id, $1, $3, $2 from judged where blocked is null
+    select number, $6, id, $1, $4, $2 from judged where blocked is null
     on conflict (number) do nothing
     returning number
 ),
-counted as (
-    insert into callee_days as c (number, day, attempts)
-    select a.number, p.day, 1 from alive a cross join project p
-    on conflict (number, day) do update
-    set attempts = case when c.attempts < (select cap from project) then c.attempts + 1 end
-    returning number
-),
+{_COUNTED}
 written as (
     insert into attempts (id, lead_id, project_id, number, node, trunk_id, caller_number, mode, agent_id, device_id, state, created_at)
-    select $5, j.id, $1, j.number, $3, $4, case when j.listed then $6 end, $7, $8, $11, 'committed', $2
+    select $6, j.id, $1, j.number, $4, $5, case when j.listed then $7 end, $8, $9, $10, 'committed', $2
     from judged j join counted using (number)
     returning lead_id
 ),
@@ -312,14 +370,20 @@ moved as (
     update leads l set state = 'in_flight', attempts = l.attempts + 1, last_attempt_at = $2
     from written w where l.id = w.lead_id
 )
-select j.id as lead_id, j.number, j.name, j.fields,
+select j.id as lead_id, j.number, j.name, j.fields, j.zone,
        coalesce(j.blocked, case when not exists (select from written) then 'number_live' end) as blocked
 from judged j
-"""
+"""  # noqa: S608 -- constants
 
 _WHY: Final = {
     "node_lost": "This engine does not own its node at this moment; nothing was dialled.",
     "project_not_running": "The project is not running; start it first.",
+    "outside_window": "It is not the hour to call this number; see why for when it is.",
+    "blind_region": "Numbers of this region are not called in this project.",
+    "region_unknown": "Some regions are not called, and the region of this number is not known.",
+    "no_consent": "There is no consent to this call that holds now.",
+    "exhausted": "This lead was called as often as the rules allow.",
+    "frequency_cap": "This number was called as often lately as the rules allow; see why for when it may be called again.",
     "do_not_call": "This number is on the do-not-call list and is not dialled.",
     "number_live": "This number is being called at this moment; wait until that call has ended.",
     "daily_cap": "This number was called as often today as is allowed; try again tomorrow.",
@@ -331,30 +395,17 @@ async def claim_number(
 ) -> ClaimedLead:
     """Take one named lead of the project, or a number (E.164) that may or may not be a lead of it: manual dialling, preview, callbacks.
 
-    The lead's own state, retry time and number of attempts do not hold a person back; the caps, the do-not-call list and a live call do.
-    Errors: Refused `node_lost`, `project_not_running`, `do_not_call`, `number_live`, `daily_cap`, `caller_number_refused`; Missing `lead_unknown`; BadInput `claim_malformed`.
+    The lead's own state, retry time and the project's number of attempts do not hold a person back; the rules, the caps, the do-not-call lists and a live
+    call do.
+    Errors: Refused `node_lost`, `project_not_running`, `outside_window`, `do_not_call`, `region_unknown`, `blind_region`, `no_consent`, `exhausted`, `number_live`, `daily_cap`,
+    `frequency_cap`, `caller_number_refused`; Missing `lead_unknown`; BadInput `claim_malformed`.
     """
     if len(request.attempt_ids) != 1 or len(request.caller_numbers) != 1 or (lead_id is None) == (number is None):
         raise BadInput("claim_malformed", "Name one lead or one number, with one attempt id and one caller number.")
-    rows = await _run(
-        conn,
-        _CLAIM_NUMBER,
-        request.project_id,
-        request.now,
-        request.node,
-        request.trunk_id,
-        request.attempt_ids[0],
-        request.caller_numbers[0],
-        request.mode.value,
-        request.agent_id,
-        lead_id,
-        number,
-        request.device_id,
-        request.holder,
-    )
-    if not rows:
-        raise Missing("lead_unknown", "The project has no such lead.", lead_id=lead_id)
-    (row,) = rows
+    row = await _claim_named(conn, request, lead_id, number)
+    if row["blocked"] == "zone_unjudged":
+        request.openings.ask(row["zone"])
+        row = await _claim_named(conn, request, lead_id, number)
     if row["blocked"]:
         raise Refused(row["blocked"], _WHY[row["blocked"]])
     return ClaimedLead(
@@ -367,3 +418,28 @@ async def claim_number(
         trunk_id=request.trunk_id,
         created_at=request.now,
     )
+
+
+async def _claim_named(conn: Connection, request: ClaimRequest, lead_id: int | None, number: str | None) -> Any:
+    openings = request.openings
+    rows = await _run(
+        conn,
+        _CLAIM_NUMBER,
+        request.project_id,
+        request.now,
+        lead_id,
+        request.node,
+        request.trunk_id,
+        request.attempt_ids[0],
+        request.caller_numbers[0],
+        request.mode.value,
+        request.agent_id,
+        request.device_id,
+        number,
+        request.holder,
+        list(openings.known),
+        [zone for zone, opens in openings.known.items() if opens is not None],
+    )
+    if not rows:
+        raise Missing("lead_unknown", "The project has no such lead.", lead_id=lead_id)
+    return rows[0]

@@ -13,9 +13,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from campaigns.openings import UNTOLD, Openings
 from campaigns.projects import Project
 from campaigns.rules.facts import Subject
-from campaigns.rules.ruleset import Finding, Rule, first_refusal
+from campaigns.rules.ruleset import Finding, Rule, findings, first_refusal, moment_of
 from campaigns.rules.schema import Registry, RingTime, Window
 from campaigns.states import CallerNumberState, DialMode, ProjectState
 
@@ -81,7 +82,7 @@ def _objections(project: Project, now: datetime) -> Iterator[Verdict]:
     yield from _rules(project, now)
 
 
-_OF_PROJECT = (Window, RingTime, Registry)
+_OF_PROJECT = (RingTime, Registry)
 _GATE_OF = {Window: Gate.OUTSIDE_WINDOW, RingTime: Gate.RING_TIME, Registry: Gate.REGISTRY}
 
 
@@ -90,11 +91,31 @@ def _rules(project: Project, now: datetime) -> Iterator[Verdict]:
         yield _no(Gate.RULE_PACK, refused)
     subject = Subject(
         now=now, project_id=project.id, client=project.client, project_zone=project.zone, mode=project.mode.value, number="",
-        ring_s=project.ring_timeout_s,
+        ring_s=project.ring_timeout_s, lists=project.lists_loaded,
     )  # fmt: skip
     found = first_refusal(project.rules, subject, only=lambda rule: isinstance(rule.line, _OF_PROJECT))
     if found is not None:
         yield _of(found)
+
+
+def openings(project: Project, now: datetime) -> Openings:
+    """The zones in which the project's rules let calls be placed now; what cannot be evaluated is shut and looked at again in an hour."""
+
+    def opens(zone: str) -> datetime | None:
+        subject = Subject(
+            now=now, project_id=project.id, client=project.client, project_zone=project.zone, mode=project.mode.value, number="", zone=zone or None
+        )  # fmt: skip
+        try:
+            refused = [one for one in findings(project.rules, subject, only=_is_window) if one.refusal is not None]
+        except Exception:  # noqa: BLE001 -- whatever is wrong with a zone: it is not called
+            return now + UNTOLD
+        return None if not refused else moment_of(refused) or now + UNTOLD
+
+    return Openings(opens=opens)
+
+
+def _is_window(rule: Rule) -> bool:
+    return isinstance(rule.line, Window)
 
 
 def _of(found: Finding) -> Verdict:

@@ -50,7 +50,9 @@ _COLUMNS = """id, project_id, import_id, number, other_numbers, reference, zone,
 
 _ADD = """
 insert into leads (project_id, number, name, fields, priority, state)
-values ($1, $2, $3, $4, $5, case when exists (select from do_not_call where number = $2) then 'do_not_call' else 'new' end)
+values ($1, $2, $3, $4, $5, case when exists (select from do_not_call d join projects p on p.id = $1
+                   where d.number = $2 and (d.client is null or d.client = p.client) and (d.project_id is null or d.project_id = $1)
+                     and coalesce(d.expires_at, 'infinity') > now()) then 'do_not_call' else 'new' end)
 returning id
 """
 

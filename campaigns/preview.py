@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
+from campaigns.do_not_call_sql import listed
 from campaigns.errors import Refused
 from campaigns.sql import Connection
 from campaigns.states import PreviewPass
@@ -35,16 +36,17 @@ class PreviewLead:
     skips_left: int
 
 
-_HOLD = """
+_LISTED = listed(number="l.number", client="p.client", project="p.id", region="l.region", at="$2::timestamptz")
+_HOLD = f"""
 with next as (
     select l.id, nullif(l.next_at, '-infinity') as due_at, p.preview_skips_per_hour as per_hour, p.preview_skips_per_lead as per_lead
     from leads l join projects p on p.id = l.project_id
     where l.project_id = $1 and p.state = 'running' and l.state in ('new', 'retry') and l.callback_agent_id is null and l.next_at <= $2
       and l.attempts < p.max_attempts
-      and not exists (select from do_not_call d where d.number = l.number)
+      and not {_LISTED}
       and not exists (select from live_attempts v where v.number = l.number)
-      and not exists (select from callee_days c where c.number = l.number and c.day = ($2::timestamptz at time zone p.zone)::date
-                                                  and c.attempts >= p.daily_cap_per_number)
+      and not exists (select from callees c where c.number = l.number
+                      and calls_on_day(c.called, ($2::timestamptz at time zone p.zone)::date, p.zone) >= p.daily_cap_per_number)
       and not exists (select from preview_passes s where s.lead_id = l.id and s.agent_id = $4 and s.how <> 'left'
                                                      and s.at > $2::timestamptz - make_interval(secs => p.preview_same_agent_wait_s))
     order by l.priority desc, l.next_at, l.id
@@ -56,7 +58,7 @@ returning l.id, l.number, l.name, l.fields, next.due_at,
           case when (select count(*) from preview_passes s where s.lead_id = l.id and s.how = 'skipped') >= next.per_lead then 0
                else greatest(0, next.per_hour - (select count(*) from preview_passes s where s.agent_id = $4 and s.project_id = $1 and s.how = 'skipped'
                                                                                          and s.at > $2::timestamptz - interval '1 hour')) end as skips_left
-"""
+"""  # noqa: S608 -- constants
 
 
 async def hold_for_preview(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from decimal import Decimal
 from typing import Any, Final
@@ -50,6 +50,7 @@ class Trunk:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
     """A project with its trunk, lists and rules. The window is in the project's zone: from `window_start` on, before `window_end`.
+    `lists_loaded`: when each list of numbers not to be called was last loaded, by its category.
 
     `cancel_after_s`: a call that has rung so long may be given up when nobody would be free for its answer; 0: never.
     """
@@ -96,6 +97,7 @@ class Project:
     trial_size: int = 100
     trial_counts: TrialCounts = TrialCounts.ATTEMPTED
     trial_taken: int = 0
+    lists_loaded: Mapping[str, datetime] = field(default_factory=dict)
 
     @property
     def trunk_id(self) -> UUID | None:
@@ -123,7 +125,9 @@ select p.*,
         from dispositions d where d.project_id = p.id) as dispositions,
        (select coalesce(jsonb_agg(jsonb_build_object('outcome', r.outcome, 'retry_after_s', extract(epoch from r.retry_after),
                                                      'max_times', r.max_times, 'counts', r.counts) order by r.outcome), '[]')
-        from retry_rules r where r.project_id = p.id) as retry_rules
+        from retry_rules r where r.project_id = p.id) as retry_rules,
+       (select array_agg(l.category order by l.category) from do_not_call_lists l) as list_names,
+       (select array_agg(l.loaded_at order by l.category) from do_not_call_lists l) as list_times
 from projects p
 """
 _OF_AGENT = "exists (select from project_agents a where a.project_id = p.id and a.agent_id = {place})"
@@ -207,7 +211,7 @@ async def update_project(conn: Connection, project_id: UUID, **settings: Any) ->
         # The names come from SETTINGS, never from outside; the values are arguments.
         assignments = ", ".join(f"{name} = ${place}" for place, name in enumerate(settings, 2))
         try:
-            await conn.execute(f"update projects set {assignments} where id = $1", project_id, *settings.values())  # noqa: S608
+            await conn.execute(f"update projects set {assignments} where id = $1", project_id, *settings.values())  # noqa: S608 -- constants
         except asyncpg.UniqueViolationError as error:
             raise _name_taken() from error
         except asyncpg.ForeignKeyViolationError as error:
@@ -283,6 +287,7 @@ _PLAIN: Final = ("id", "created_at", "trial_taken", *sorted(SETTINGS - _WORDS - 
 def _project(row: asyncpg.Record, rules: Mapping[UUID, RuleSet]) -> Project:
     return Project(
         rules=rules.get(row["id"], NO_RULES),
+        lists_loaded=dict(zip(row["list_names"] or (), row["list_times"] or (), strict=True)),
         **{name: row[name] for name in _PLAIN},
         state=ProjectState(row["state"]),
         mode=DialMode(row["mode"]),

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
+from campaigns.do_not_call_sql import listed
 from campaigns.errors import BadInput, Missing
 from campaigns.sql import Connection
 from campaigns.states import Effect, LeadState
@@ -42,7 +43,8 @@ class Finished:
     next_at: datetime | None
 
 
-_FINISH = """
+_LISTED = listed(number="e.number", client="p.client", project="p.id", region="known.region", at="e.ended_at")
+_FINISH = f"""
 with
 ended as (
     update attempts a
@@ -55,7 +57,7 @@ ended as (
                 $8::integer[], $9::boolean[], $10::uuid[], $11::uuid[])
          i (id, outcome, ended_at, sent_at, ringing_at, answered_at, bridged_at, hangup_cause, abandoned, agent_id, device_id)
     where a.id = i.id and a.state <> 'ended'
-    returning a.id, a.lead_id, a.project_id, a.number, a.outcome, a.answered_at, a.bridged_at, a.ended_at, a.mode
+    returning a.id, a.lead_id, a.project_id, a.number, a.outcome, a.answered_at, a.bridged_at, a.ended_at, a.created_at, a.abandoned, a.mode
 ),
 counted as (      -- in this order, or two nodes that end calls of the same projects could wait for each other
     insert into answered_calls as c (project_id, quarter, outcome, wait_ds, calls)
@@ -66,13 +68,22 @@ counted as (      -- in this order, or two nodes that end calls of the same proj
 gone as (
     delete from live_attempts v using ended e where v.attempt_id = e.id
 ),
+remembered as (                 -- for the caps on answered and abandoned calls; in the order of the numbers, as the claim counts
+    update callees c
+    set answered[array_position(c.called, e.created_at)] = e.answered_at,
+        abandoned[array_position(c.called, e.created_at)] = case when e.abandoned then e.answered_at end
+    from (select l.number from callees l join ended e using (number) where e.answered_at is not null order by l.number for no key update of l) locked
+    join ended e using (number)
+    where c.number = locked.number and array_position(c.called, e.created_at) is not null
+),
 judged as (
     select e.*, r.retry_after, r.max_times, p.max_attempts,
            case when e.outcome = 'not_sent' or r.counts = false then 1 else 0 end as given_back,
            (select count(*) from attempts b where b.lead_id = e.lead_id and b.outcome = e.outcome) as times_before,
-           exists (select from do_not_call d where d.number = e.number) as do_not_call
+           {_LISTED} as do_not_call
     from ended e
     join projects p on p.id = e.project_id
+    left join leads known on known.id = e.lead_id
     left join retry_rules r on r.project_id = e.project_id and r.outcome = e.outcome
     where e.lead_id is not null
 ),
@@ -114,7 +125,7 @@ room as (
 )
 select e.id, e.lead_id, m.state as lead_state, case when m.state in ('retry', 'callback') then m.next_at end as next_at
 from ended e left join moved m using (id)
-"""
+"""  # noqa: S608 -- constants
 
 
 async def finish(conn: Connection, batch: Sequence[EndedAttempt]) -> list[Finished]:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any, Final
 from uuid import UUID
 
 from campaigns.errors import BadInput, Conflict, Missing
 from campaigns.rules.loading import read_pack, shipped
-from campaigns.rules.ruleset import RuleSet, combine
-from campaigns.rules.schema import Pack
+from campaigns.rules.ruleset import NO_RULES, Rule, RuleSet, combine
+from campaigns.rules.schema import Attempts, Blind, Consent, Frequency, Pack
 from campaigns.sql import Connection, OneConnection
 
 _KEPT: Final = 256
@@ -118,6 +118,35 @@ where not exists (select from project_rule_packs r where r.project_id = $1 and r
 """
 
 
+_IN_CLAIM: Final = ("frequency", "attempts", "consent", "blind_region")
+_ENFORCE = """
+insert into project_rules (project_id, rule, kind, modes, from_day, until_day, most, period_s, counts, reach, scope, prefixes, regions)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
+"""
+
+
+def _columns(rules: RuleSet, rule: Rule) -> tuple[object, ...]:
+    """A line as the claim asks it: what `campaigns.rules` says in Python, in columns."""
+    line = rule.line
+    (since,) = (since for pack, version, since, _ in rules.packs if (pack, version) == (rule.pack, rule.version))
+    frequency = line if isinstance(line, Frequency) else None
+    blind = line if isinstance(line, Blind) else None
+    return (
+        rule.name,
+        line.kind,
+        list(line.modes),
+        max(since or date.min, line.effective_from or date.min),
+        line.effective_until or date.max,
+        line.most if isinstance(line, Frequency | Attempts) else None,
+        int(frequency.period.total_seconds()) if frequency else None,
+        frequency.counts.value if frequency else None,
+        frequency.of.value if frequency else None,
+        line.scope if isinstance(line, Consent) else None,
+        list(blind.prefixes) if blind else None,
+        list(blind.regions) if blind else None,
+    )
+
+
 async def choose(
     conn: OneConnection, project_id: UUID, refs: Sequence[PackRef], *, now: datetime, user_id: UUID | None = None
 ) -> None:
@@ -137,6 +166,11 @@ async def choose(
         # Two statements: the second must see that the first has dropped a version.
         await conn.execute(_DROP, project_id, now, packs, versions)
         await conn.execute(_TAKE, project_id, user_id, now, packs, versions)
+        rules = (await rules_of(conn, [project_id])).get(project_id, NO_RULES)
+        await conn.execute("delete from project_rules where project_id = $1", project_id)
+        await conn.executemany(
+            _ENFORCE, [(project_id, *_columns(rules, rule)) for rule in rules.rules if rule.line.kind in _IN_CLAIM]
+        )
 
 
 _CHOSEN = """

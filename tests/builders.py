@@ -15,6 +15,7 @@ from uuid import UUID
 
 from campaigns import caller_numbers, claim, projects
 from campaigns.caller_numbers import CallerNumber
+from campaigns.openings import Openings
 from campaigns.projects import Project, Trunk
 from campaigns.sql import Connection, Pool
 from campaigns.states import DialMode, ProjectState
@@ -155,6 +156,7 @@ def a_request(project: Project, count: int = 1, *, now: datetime = NOON, **chang
         "now": now,
         "attempt_ids": new_ids(count, now),
         "caller_numbers": (project.caller_numbers[0].number,) * count,
+        "openings": Openings(opens=lambda _zone: None),
     }
     return claim.ClaimRequest(**given | changes)
 

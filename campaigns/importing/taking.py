@@ -42,7 +42,10 @@ with judged as (
     insert into leads (project_id, import_id, number, other_numbers, name, fields, priority, reference, state)
     select $1, $2, s.number, coalesce(string_to_array(s.others, ','), '{{}}'), s.name, s.fields::jsonb, s.priority, s.reference,
            case when d.number is null then 'new' else 'do_not_call' end
-    from judged s left join do_not_call d on d.number = s.number
+    from judged s
+    left join lateral (select d.number from do_not_call d join projects p on p.id = $1
+                       where d.number = s.number and (d.client is null or d.client = p.client) and (d.project_id is null or d.project_id = $1)
+                         and coalesce(d.expires_at, 'infinity') > now() limit 1) d on true
     where s.twice is null
     order by s.line
     on conflict (number, project_id) do nothing

@@ -11,7 +11,7 @@ from typing import Final
 from campaigns.rules.calendar import Calendar
 from campaigns.rules.facts import Subject
 from campaigns.rules.judge import Refusal, judge, zone_of
-from campaigns.rules.schema import Abandonment, AnyLine, Pack, RingTime, Window
+from campaigns.rules.schema import Abandonment, AnyLine, Pack, RingTime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,11 +79,12 @@ def local_day(subject: Subject) -> date:
     return subject.now.astimezone(zone_of(subject.project_zone)).date()
 
 
-def findings(rules: RuleSet, subject: Subject) -> list[Finding]:
+def findings(rules: RuleSet, subject: Subject, *, only: Callable[[Rule], bool] | None = None) -> list[Finding]:
     """What every rule in force says, in order. Errors: those of ZoneInfo for the project's zone."""
     return [
         Finding(rule=rule, refusal=judge(rule.line, rule.calendar, subject))
         for rule in rules.in_force(local_day(subject), subject.mode)
+        if only is None or only(rule)
     ]
 
 
@@ -128,11 +129,6 @@ def limits(rules: RuleSet, day: date, mode: str) -> Limits:
         message_en="" if strictest is None else strictest.message_en,
         message_zh="" if strictest is None else strictest.message_zh,
     )
-
-
-def windows(rules: RuleSet, day: date, mode: str) -> list[tuple[Window, Calendar]]:
-    """The windows in force, with their calendars."""
-    return [(rule.line, rule.calendar) for rule in rules.in_force(day, mode) if isinstance(rule.line, Window)]
 
 
 def moment_of(findings_: Iterable[Finding]) -> datetime | None:

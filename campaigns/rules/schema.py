@@ -72,6 +72,12 @@ def _known_zone(name: str) -> str:
     return name
 
 
+def _whole_seconds(period: timedelta) -> timedelta:
+    if period.microseconds:
+        raise ValueError("a period is of whole seconds")
+    return period
+
+
 Span = Annotated[tuple[int, int], BeforeValidator(_span)]
 """From minute to minute of the local day: the first is inside, the last is not."""
 Zone = Annotated[str, AfterValidator(_known_zone)]
@@ -145,7 +151,7 @@ class Frequency(Line):
 
     kind: Literal["frequency"]
     most: int = Field(ge=1, le=1000)
-    period: timedelta = Field(gt=timedelta(0), le=MAX_PERIOD)
+    period: Annotated[timedelta, AfterValidator(_whole_seconds)] = Field(gt=timedelta(0), le=MAX_PERIOD)
     counts: Counts = Counts.ATTEMPTS
     of: Reach = Reach.CLIENT
 

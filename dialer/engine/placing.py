@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
@@ -16,6 +17,7 @@ import structlog
 from campaigns import gates
 from campaigns.claim import ClaimedLead, ClaimRequest, claim
 from campaigns.errors import CampaignError
+from campaigns.openings import Openings
 from campaigns.projects import Project, Trunk
 from campaigns.states import DialMode
 from dialer.db.pool import LOST
@@ -98,6 +100,7 @@ class Placing:
         self._obstacle = obstacle
         self._wake = asyncio.Event()
         self._nothing_before: dict[UUID, float] = {}
+        self._zones: dict[UUID, frozenset[str]] = {}
         self._turn = 0
         self.paces = PaceLog()
         self.on_decided: list[Callable[[UUID, Pace], None]] = []
@@ -136,6 +139,7 @@ class Placing:
         running = {project.id for project in projects}
         for project_id in [known for known in self.paces if known not in running]:
             self.paces.forget(project_id)
+            self._zones.pop(project_id, None)
             self._publishing.value("pacing", str(project_id), None)
         self._counts.show()
         self._abandonment.show()
@@ -203,13 +207,11 @@ class Placing:
             count, limit = tries, Limit.TRUNK_FAILING
         return count, limit
 
-    async def _claim_and_send(self, project: Project, trunk: Trunk, count: int) -> tuple[int, Limit | None, str]:
-        now = self._clock.now()
-        numbers = [self._budgets.caller_number(project.caller_numbers, trunk.id) for _ in range(count)]
-        callers = [number for number in numbers if number is not None]
-        if not callers:
-            return 0, Limit.CALLER_NUMBER, "no active caller number on this trunk"
-        request = ClaimRequest(
+    def _request(self, project: Project, trunk: Trunk, callers: Sequence[str], now: datetime) -> ClaimRequest:
+        openings = gates.openings(project, now)
+        for zone in self._zones.get(project.id, ()):
+            openings.ask(zone)
+        return ClaimRequest(
             project_id=project.id,
             node=self._config.node,
             trunk_id=trunk.id,
@@ -218,7 +220,16 @@ class Placing:
             attempt_ids=tuple(uuid7(now, self._randomness(10)) for _ in callers),
             caller_numbers=tuple(callers),
             holder=self._run_id,
+            openings=openings,
         )
+
+    async def _claim_and_send(self, project: Project, trunk: Trunk, count: int) -> tuple[int, Limit | None, str]:
+        now = self._clock.now()
+        numbers = [self._budgets.caller_number(project.caller_numbers, trunk.id) for _ in range(count)]
+        callers = [number for number in numbers if number is not None]
+        if not callers:
+            return 0, Limit.CALLER_NUMBER, "no active caller number on this trunk"
+        request = self._request(project, trunk, callers, now)
         claimed: list[ClaimedLead] = []
         try:
             async with self._pool.acquire(timeout=2) as conn:
@@ -235,6 +246,9 @@ class Placing:
             for attempt_id, number in zip(request.attempt_ids, callers, strict=True):
                 if attempt_id not in used:
                     self._budgets.free(number)
+        self._zones[project.id] = frozenset(
+            request.openings.known
+        )  # a list has few: the next claim asks about them at once
         if len(claimed) < len(callers):
             self._nothing_before[project.id] = self._clock.monotonic() + self._config.tick_s
         mode = Mode(project.mode.value)
@@ -250,7 +264,7 @@ class Placing:
         if len(claimed) == len(callers):
             return len(begun), None, ""
         full = project.mode is DialMode.TRIAL and await self._sample_is_full(project)
-        return len(begun), Limit.SAMPLE if full else Limit.LEADS, ""
+        return len(begun), *((Limit.SAMPLE, "") if full else _out_of_leads(request.openings))
 
     async def _sample_is_full(self, project: Project) -> bool:
         """A claim for a trial got less than it asked for: its row says whether any place is left."""
@@ -286,3 +300,14 @@ class Placing:
         for tell in self.on_decided:
             tell(project.id, pace)
         self._publishing.value("pacing", str(project.id), {"project_id": str(project.id), **pace.as_dict()})
+
+
+def _out_of_leads(openings: Openings) -> tuple[Limit, str]:
+    """Are there no leads, or do all their zones sleep?"""
+    if not openings.known or openings.open_zones():
+        return Limit.LEADS, ""
+    soonest = min(at for at in openings.known.values() if at is not None)
+    return (
+        Limit.WINDOW,
+        f"all zones of the list are outside the rules' hours; the first opens at {soonest:%Y-%m-%d %H:%M} UTC",
+    )

@@ -193,7 +193,7 @@ async def test_a_caller_number_outside_the_allow_list_cannot_be_claimed_with(poo
         == await pool.fetchval("select count(*) from live_attempts")
         == 0
     )
-    assert await pool.fetchval("select count(*) from callee_days") == 0
+    assert await pool.fetchval("select count(*) from callees") == 0
 
 
 async def test_a_number_that_is_no_lead_is_dialled_by_hand_under_the_same_gates(pool: Pool) -> None:
@@ -269,7 +269,7 @@ async def test_every_write_of_a_claim_is_there_or_none(pool: Pool) -> None:
         await transaction.start()
         assert len(await claim(conn, a_request(project))) == 1
         await transaction.rollback()
-    for table in ("attempts", "live_attempts", "callee_days"):
+    for table in ("attempts", "live_attempts", "callees"):
         assert await pool.fetchval(f"select count(*) from {table}") == 0
     assert (await projects.lead_counts(pool, project.id, NOON))["dialable_now"] == 1
 

@@ -194,7 +194,7 @@ async def test_the_agents_result_decides_over_the_lead_whenever_it_comes(
     row = await pool.fetchrow("select disposition, note, wrapped_at from attempts")
     assert row is not None
     assert tuple(row) == (code, "=note", LATER)
-    assert await contains(pool, claimed.number) is (effect is Effect.DO_NOT_CALL)
+    assert await contains(pool, claimed.number, now=LATER) is (effect is Effect.DO_NOT_CALL)
 
 
 @pytest.mark.parametrize("write", ["result", "end"])

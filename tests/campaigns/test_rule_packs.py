@@ -10,7 +10,7 @@ import pytest
 
 from campaigns import projects
 from campaigns.errors import BadInput, Conflict, Missing
-from campaigns.gates import Gate, decide
+from campaigns.gates import Gate, decide, openings
 from campaigns.rule_packs import PackRef, add_pack, choose, chosen, find_pack, list_packs, rules_of
 from campaigns.rules.loading import shipped
 from campaigns.sql import Pool
@@ -38,15 +38,12 @@ async def test_a_project_is_loaded_with_the_rules_it_has_chosen(pool: Pool) -> N
     assert (await use(pool, project)).rules.rules == ()
 
 
-async def test_a_chosen_window_shuts_the_project_and_names_its_rule(pool: Pool) -> None:
+async def test_a_chosen_window_shuts_its_zones_and_says_when_they_open(pool: Pool) -> None:
     project = await use(pool, await a_project(pool), COLLECTION)
     late = NOON + timedelta(hours=10)  # 22:00 in Shanghai
-    verdict = decide(project, late)
-    assert (verdict.allowed, verdict.gate) == (False, Gate.OUTSIDE_WINDOW)
-    assert verdict.rule is not None
-    assert verdict.rule.name == "cn-collection@2026.1#hours"
-    assert verdict.opens_at == late + timedelta(hours=10)
-    assert decide(project, NOON).allowed
+    assert openings(project, late).ask("") == late + timedelta(hours=10)
+    assert openings(project, late).ask("Europe/London") is None
+    assert openings(project, NOON).ask("") is None
 
 
 async def test_ring_times_and_lists_that_were_never_loaded_shut_the_project(pool: Pool) -> None:

@@ -262,7 +262,7 @@ async def test_what_must_never_happen_is_refused_by_the_database(pool: Pool) -> 
         ("update attempts set bridged_at = now()", asyncpg.CheckViolationError),
         ("update attempts set abandoned = true", asyncpg.CheckViolationError),
         ("update leads set number = '13812345678'", asyncpg.CheckViolationError),
-        ("update callee_days set attempts = null", asyncpg.NotNullViolationError),
+        ("update callees set called = null", asyncpg.NotNullViolationError),
         ("delete from attempts", asyncpg.ForeignKeyViolationError),
         ("update trunks set endpoint = 'a&PJSIP/b'", asyncpg.CheckViolationError),
     ):

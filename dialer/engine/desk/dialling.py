@@ -138,6 +138,7 @@ class Dialling:
             agent_id=agent.agent_id,
             device_id=agent.device_id,
             holder=self._run_id,
+            openings=gates.openings(project, now),
         )
         try:
             with client_errors():

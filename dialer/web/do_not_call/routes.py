@@ -62,7 +62,7 @@ async def check_number(call: Call, body: OneNumber) -> Listed:
     """Looks the number up."""
     number = _number(call, body.number, 0)
     async with call.connection() as conn:
-        return Listed(listed=await campaign_do_not_call.contains(conn, number))
+        return Listed(listed=await campaign_do_not_call.contains(conn, number, now=call.now))
 
 
 @operation("POST", "/do-not-call/remove", roles=PLANNERS, summary="Take a number off the do-not-call list")
@@ -70,7 +70,7 @@ async def remove_entry(call: Call, body: RemoveEntry) -> None:
     """Its leads stay out of the lists: calling them again is a decision of its own."""
     number = _number(call, body.number, 0)
     async with call.transaction() as conn:
-        if not await campaign_do_not_call.remove(conn, number):
+        if not await campaign_do_not_call.remove(conn, number, now=call.now):
             raise NotFound("do_not_call_unknown", "This number is not on the list.")
         await call.audit(conn, "do_not_call_removed", "do_not_call", mask(number), reason=body.reason)
 

@@ -11,6 +11,7 @@ import asyncpg
 import pytest
 
 from campaigns.claim import ClaimedLead, ClaimRequest, claim
+from campaigns.gates import openings
 from dialer.domain.commands import AgentLogout
 from dialer.domain.errors import Conflict
 from dialer.domain.ids import uuid7
@@ -50,6 +51,7 @@ async def test_claim_committed_and_engine_dead_before_sending_gives_the_lead_bac
         now=now,
         attempt_ids=(attempt_id,),
         caller_numbers=(project.caller_numbers[0].number,),
+        openings=openings(project, now),
     )
     await stage.die()
     async with stage.pool.acquire() as conn:

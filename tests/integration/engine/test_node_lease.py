@@ -14,6 +14,7 @@ from uuid import uuid4
 import pytest
 
 from campaigns.claim import ClaimRequest, claim
+from campaigns.gates import openings
 from dialer.db import nodes
 from dialer.domain.commands import AgentLogin
 from dialer.domain.errors import Unavailable
@@ -139,6 +140,7 @@ async def test_call_that_was_claimed_before_the_lease_became_uncertain_is_not_se
         now=now,
         attempt_ids=(uuid7(now, bytes(10)),),
         caller_numbers=(project.caller_numbers[0].number,),
+        openings=openings(project, now),
         holder=stage.engine.run_id,
     )
     [claimed] = await claim(stage.pool, request)

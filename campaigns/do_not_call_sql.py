@@ -1,0 +1,19 @@
+"""The one condition by which a number is on a do-not-call list, written once for all statements that ask it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_LISTED: Final = """(
+    exists (select from do_not_call d where d.number = {number} and (d.client is null or d.client = {client})
+            and (d.project_id is null or d.project_id = {project}) and coalesce(d.expires_at, 'infinity') > {at})
+    or exists (select from do_not_call_areas d where d.kind = 'prefix' and d.value = any (prefixes_of({number}))
+               and (d.client is null or d.client = {client}) and (d.project_id is null or d.project_id = {project}) and coalesce(d.expires_at, 'infinity') > {at})
+    or exists (select from do_not_call_areas d where d.kind = 'region' and d.value = {region}
+               and (d.client is null or d.client = {client}) and (d.project_id is null or d.project_id = {project}) and coalesce(d.expires_at, 'infinity') > {at})
+)"""
+
+
+def listed(*, number: str, client: str, project: str, region: str, at: str) -> str:
+    """The condition with these SQL expressions (never values from outside) in its places."""
+    return _LISTED.format(number=number, client=client, project=project, region=region, at=at)

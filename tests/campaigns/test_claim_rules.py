@@ -1,0 +1,359 @@
+"""Promises of the rules in the claim: caps, consent, blind regions, do-not-call lists and zones hold in the statement that decides, in every project and mode."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from campaigns import consents, do_not_call, gates, leads, projects
+from campaigns.claim import ClaimRequest, claim, claim_number
+from campaigns.do_not_call import Reach
+from campaigns.errors import BadInput, Conflict, Missing, Refused
+from campaigns.projects import Project
+from campaigns.release import EndedAttempt, finish
+from campaigns.rule_packs import PackRef, add_pack, choose
+from campaigns.sql import Pool
+from campaigns.states import LeadState
+from tests.builders import NOON, a_lead, a_number, a_project, a_request
+
+pytestmark = pytest.mark.services
+HEAD = """
+pack = "{name}"
+version = "1"
+jurisdiction = "XX"
+title_en = "x"
+title_zh = "x"
+remark_en = "x"
+remark_zh = "x"
+"""
+_TESTS = {
+    "frequency": '{ allowed = true, at = 2026-06-01T04:00:00Z }, { allowed = false, at = 2026-06-01T04:00:00Z, before = ["PT1S", "PT2S", "PT3S"] }',
+    "attempts": "{ allowed = true, at = 2026-06-01T04:00:00Z }, { allowed = false, at = 2026-06-01T04:00:00Z, attempts = 50 }",
+    "consent": "{ allowed = true, at = 2026-06-01T04:00:00Z, consent = true }, { allowed = false, at = 2026-06-01T04:00:00Z }",
+    "blind_region": '{ allowed = true, at = 2026-06-01T04:00:00Z, number = "+12025550123" }, { allowed = false, at = 2026-06-01T04:00:00Z, number = "+8613900000000", region = "西藏" }',
+    "window": '{ allowed = true, at = 2026-06-01T04:00:00Z, zone = "Asia/Shanghai" }, { allowed = false, at = 2026-06-01T20:00:00Z, zone = "Asia/Shanghai" }',
+}  # fmt: skip
+
+
+def a_rule(kind: str, **given: Any) -> str:
+    fields = "\n".join(f"{name} = {value!r}" for name, value in given.items()).replace("'", '"')
+    return f"""
+[[rule]]
+id = "{kind.replace("_", "-")}-{abs(hash(fields)) % 10**6}"
+kind = "{kind}"
+says_en = "x"
+says_zh = "x"
+source = "x"
+standing = "practice"
+{fields}
+test = [{_TESTS[kind]}]
+"""
+
+
+async def under(pool: Pool, project: Project, *rules: str, name: str = "test", at: datetime = NOON) -> Project:
+    """The project with a pack of these rules in force."""
+    async with pool.acquire() as conn:
+        pack = await add_pack(conn, HEAD.format(name=name) + "".join(rules), now=at)
+        await choose(conn, project.id, [PackRef(pack=pack.pack, version=pack.version)], now=at)
+    return await projects.load_project(pool, project.id)
+
+
+def asking(project: Project, at: datetime, **changes: Any) -> ClaimRequest:
+    """A request as an engine makes it, with the zones judged by the project's rules."""
+    return a_request(project, now=at, openings=gates.openings(project, at), **changes)
+
+
+async def called(pool: Pool, project: Project, at: datetime, *, outcome: str = "busy", **ended: Any) -> UUID | None:
+    """Claim one lead and end its call; the lead waits again at once."""
+    found = await claim(pool, asking(project, at))
+    if not found:
+        return None
+    end = EndedAttempt(attempt_id=found[0].attempt_id, outcome=outcome, ended_at=at + timedelta(seconds=40), **ended)
+    await finish(pool, [end])
+    await pool.execute("update leads set state = 'retry', next_at = '-infinity' where id = $1", found[0].lead_id)
+    return found[0].attempt_id
+
+
+async def refusal(pool: Pool, project: Project, at: datetime, **target: Any) -> str | None:
+    """What a call by hand is told."""
+    try:
+        await claim_number(pool, asking(project, at), **target)
+    except Refused as error:
+        return error.error_id
+    return None
+
+
+async def test_a_sliding_cap_holds_over_all_projects_of_a_client_and_ends_to_the_microsecond(pool: Pool) -> None:
+    number = a_number()
+    rule = a_rule("frequency", most=2, period="PT1H", of="client")
+    one, two, stranger = [
+        await under(pool, await a_project(pool, client=client, max_attempts=50, daily_cap_per_number=50), rule)
+        for client in ("acme", "acme", "other")
+    ]
+    ids = [await a_lead(pool, project.id, number=number) for project in (one, two, stranger)]
+    assert await called(pool, one, NOON)
+    assert await called(pool, two, NOON + timedelta(minutes=10))
+    assert await called(pool, one, NOON + timedelta(minutes=20)) is None
+    lead = await leads.get_lead(pool, ids[0])
+    assert (lead.state, lead.next_at) == (
+        LeadState.RETRY,
+        NOON + timedelta(hours=1),
+    )  # when the first call falls out of the window
+    assert await refusal(pool, two, NOON + timedelta(minutes=20), number=number) == "frequency_cap"
+    assert await called(pool, stranger, NOON + timedelta(minutes=20))
+    assert await called(pool, one, NOON + timedelta(hours=1) - timedelta(microseconds=1)) is None
+    assert await called(pool, one, NOON + timedelta(hours=1))
+
+
+async def test_answered_and_abandoned_calls_are_counted_apart(pool: Pool) -> None:
+    project = await under(
+        pool,
+        await a_project(pool, max_attempts=50, daily_cap_per_number=50),
+        a_rule("frequency", most=2, period="P1D", counts="answered", of="client"),
+        a_rule("frequency", most=1, period="PT72H", counts="abandoned", of="everybody"),
+    )
+    await a_lead(pool, project.id)
+    for minute in range(5):
+        assert await called(pool, project, NOON + timedelta(minutes=minute))
+    assert await called(
+        pool,
+        project,
+        NOON + timedelta(minutes=10),
+        outcome="connected",
+        answered_at=NOON + timedelta(minutes=10, seconds=9),
+    )
+    abandoned_at = NOON + timedelta(minutes=20, seconds=9)
+    assert await called(
+        pool, project, NOON + timedelta(minutes=20), outcome="abandoned", answered_at=abandoned_at, abandoned=True
+    )
+    assert await called(pool, project, NOON + timedelta(hours=30)) is None
+    assert await called(pool, project, abandoned_at + timedelta(hours=72) - timedelta(seconds=1)) is None
+    assert await called(pool, project, abandoned_at + timedelta(hours=72))
+
+
+async def test_calls_older_than_any_window_are_forgotten_and_the_row_stays_small(pool: Pool) -> None:
+    project = await a_project(pool, max_attempts=100, daily_cap_per_number=100)
+    await a_lead(pool, project.id)
+    for day in range(0, 80, 8):
+        assert await called(pool, project, NOON + timedelta(days=day))
+    sizes = await pool.fetchrow("select cardinality(called) as called, cardinality(answered) as answered from callees")
+    assert sizes is not None
+    assert tuple(sizes) == (4, 4)  # of the last 32 days
+
+
+async def test_a_cap_holds_only_in_its_modes_and_between_its_dates(pool: Pool) -> None:
+    project = await under(
+        pool,
+        await a_project(pool, max_attempts=50, daily_cap_per_number=50),
+        a_rule("frequency", most=1, period="P7D", modes=["predictive"]),
+        a_rule("frequency", most=2, period="P7D").replace("most = 2", "most = 2\neffective_from = 2026-06-03"),
+    )
+    await a_lead(pool, project.id)
+    for hour in range(3):
+        assert await called(pool, project, NOON + timedelta(hours=hour))
+    assert await called(pool, project, NOON + timedelta(days=2)) is None
+
+
+async def test_the_attempts_of_a_rule_exhaust_a_lead_also_by_hand(pool: Pool) -> None:
+    project = await under(
+        pool, await a_project(pool, max_attempts=50, daily_cap_per_number=50), a_rule("attempts", most=2)
+    )
+    lead_id = await a_lead(pool, project.id)
+    assert await called(pool, project, NOON)
+    assert await called(pool, project, NOON)
+    assert await refusal(pool, project, NOON, lead_id=lead_id) == "exhausted"
+    assert await called(pool, project, NOON) is None
+    assert (await leads.get_lead(pool, lead_id)).state is LeadState.EXHAUSTED
+
+
+async def test_without_a_consent_that_holds_nobody_is_dialled(pool: Pool) -> None:
+    project = await under(pool, await a_project(pool, client="acme"), a_rule("consent", scope="marketing"))
+    number = a_number()
+    lead_id = await a_lead(pool, project.id, number=number)
+    given: dict[str, Any] = {"evidence": "recording 17", "granted_at": NOON - timedelta(days=1), "now": NOON}
+    assert await called(pool, project, NOON) is None
+    assert await refusal(pool, project, NOON, lead_id=lead_id) == "no_consent"
+    await consents.grant(pool, number, scope="service", **given)
+    await consents.grant(pool, number, scope="marketing", client="other", **given)
+    await consents.grant(pool, number, scope="marketing", **given | {"granted_at": NOON + timedelta(days=1)})
+    await consents.grant(pool, number, scope="marketing", expires_at=NOON - timedelta(hours=1), **given)
+    assert await refusal(pool, project, NOON, lead_id=lead_id) == "no_consent"
+    await consents.grant(pool, number, scope="marketing", client="acme", **given)
+    assert await called(pool, project, NOON)  # the lead did not have to wait for its hour
+    assert await consents.withdraw(pool, number, now=NOON, scope="marketing") == 3
+    assert await refusal(pool, project, NOON, lead_id=lead_id) == "no_consent"
+    assert len(await consents.consents_of(pool, number)) == 5
+
+
+@pytest.mark.parametrize("wrong", [{"evidence": ""}, {"scope": "Not A Word"}, {"expires_at": NOON - timedelta(days=2)}])
+async def test_a_consent_without_evidence_scope_or_sense_is_refused(pool: Pool, wrong: dict[str, Any]) -> None:
+    given: dict[str, Any] = {"scope": "marketing", "evidence": "form 3", "granted_at": NOON, "now": NOON}
+    with pytest.raises(BadInput) as refused:
+        await consents.grant(pool, a_number(), **given | wrong)
+    assert refused.value.error_id == "consent_malformed"
+
+
+async def test_blind_regions_are_not_called_and_an_unknown_region_is_not_guessed(pool: Pool) -> None:
+    project = await under(
+        pool,
+        await a_project(pool),
+        a_rule("blind_region", prefixes=["+86139"]),
+        a_rule("blind_region", regions=["西藏"]),
+    )
+    prefix = await a_lead(pool, project.id, number="+8613900000001", region="上海")
+    region = await a_lead(pool, project.id, region="西藏")
+    unknown = await a_lead(pool, project.id)
+    fine = await a_lead(pool, project.id, region="上海")
+    assert [one.lead_id for one in await claim(pool, asking(project, NOON, count=4))] == [fine]
+    for lead_id in (prefix, region, unknown):
+        assert await refusal(pool, project, NOON, lead_id=lead_id) == "blind_region"
+
+
+async def test_do_not_call_entries_reach_everybody_a_client_a_project_a_prefix_or_a_region_until_they_end(
+    pool: Pool,
+) -> None:
+    acme, same, other = [await a_project(pool, client=client) for client in ("acme", "acme", "other")]
+    by_client, by_project, by_prefix, by_region, ended = (a_number() for _ in range(5))
+    add: dict[str, Any] = {"reason": "asked", "source": "test", "now": NOON}
+    later = NOON + timedelta(days=1)
+    await do_not_call.add(pool, [by_client], reach=Reach(client="acme"), **add)
+    await do_not_call.add(pool, [by_project], reach=Reach(project_id=same.id), **add)
+    await do_not_call.add(pool, [ended], reach=Reach(expires_at=later), **add)
+    assert await do_not_call.add_area(pool, "prefix", by_prefix, reason="asked", now=NOON, reach=Reach(client="acme"))
+    assert not await do_not_call.add_area(
+        pool, "prefix", by_prefix, reason="again", now=NOON, reach=Reach(client="acme")
+    )
+
+    async def refused_by(number: str, at: datetime = NOON) -> list[bool]:
+        said = []
+        for project in (acme, same, other):
+            said.append(await refusal(pool, project, at, number=number) == "do_not_call")
+            await pool.execute("delete from live_attempts")
+        return said
+
+    assert await refused_by(by_client) == [True, True, False]
+    assert await refused_by(by_project) == [False, True, False]
+    assert await refused_by(by_prefix) == [True, True, False]
+    assert await refused_by(ended) == [True, True, True]
+    assert await refused_by(ended, later) == [False, False, False]
+    await do_not_call.add_area(pool, "region", "西藏", reason="x", now=NOON, reach=Reach(project_id=other.id))
+    inside = await a_lead(pool, other.id, number=by_region, region="西藏")
+    unknown = await a_lead(pool, other.id)
+    assert await refusal(pool, other, NOON, lead_id=inside) == "do_not_call"
+    assert await refusal(pool, other, NOON, lead_id=unknown) == "region_unknown"
+    assert await do_not_call.remove_area(pool, "region", "西藏")
+    assert await refusal(pool, other, NOON, lead_id=inside) is None
+
+
+async def test_an_entry_for_one_client_leaves_the_lists_of_the_others(pool: Pool) -> None:
+    acme, other = [await a_project(pool, client=client) for client in ("acme", "other")]
+    number = a_number()
+    ours, theirs = [await a_lead(pool, project.id, number=number) for project in (acme, other)]
+    await do_not_call.add(pool, [number], reason="x", source="test", now=NOON, reach=Reach(client="acme"))
+    assert (await leads.get_lead(pool, ours)).state is LeadState.DO_NOT_CALL
+    assert (await leads.get_lead(pool, theirs)).state is LeadState.NEW
+
+
+async def test_a_guarded_entry_is_lifted_only_in_time_or_by_a_new_consent(pool: Pool) -> None:
+    number, consenting = a_number(), a_number()
+    guard = Reach(guarded_until=NOON + timedelta(days=180))
+    await do_not_call.add(pool, [number, consenting], reason="refused", source="test", now=NOON, reach=guard)
+    for one in (number, consenting):
+        with pytest.raises(Refused) as refused:
+            await do_not_call.remove(pool, one, now=NOON + timedelta(days=179))
+        assert refused.value.error_id == "do_not_call_guarded"
+    after = NOON + timedelta(days=2)
+    await consents.grant(pool, consenting, scope="marketing", evidence="letter", granted_at=after, now=after)
+    assert await do_not_call.remove(pool, consenting, now=after)
+    assert await do_not_call.remove(pool, number, now=NOON + timedelta(days=180))
+    assert not await do_not_call.contains(pool, number, now=NOON)
+
+
+async def test_a_list_is_loaded_as_a_whole_and_its_age_opens_the_gate(pool: Pool) -> None:
+    async def numbers(*given: str) -> Any:
+        for number in given:
+            yield number
+
+    one, two, own = a_number(), a_number(), a_number()
+    await do_not_call.add(pool, [own], reason="asked", source="test", now=NOON)
+    async with pool.acquire() as conn:
+        assert (
+            await do_not_call.load_list(conn, "us-national-dnc", numbers(one, two, two), source="file", now=NOON) == 2
+        )
+        assert await do_not_call.load_list(conn, "us-national-dnc", numbers(two), source="file", now=NOON) == 1
+        with pytest.raises(BadInput):
+            await do_not_call.load_list(conn, "us-national-dnc", numbers("12"), source="file", now=NOON)
+        with pytest.raises(Conflict):
+            await do_not_call.load_list(conn, "own", numbers(), source="file", now=NOON)
+        project = await a_project(pool, zone="America/New_York")
+        await choose(conn, project.id, [PackRef(pack="us-telemarketing", version="2026.1")], now=NOON)
+    assert await do_not_call.contains(pool, two, now=NOON)
+    assert await do_not_call.contains(pool, own, now=NOON)
+    assert not await do_not_call.contains(pool, one, now=NOON)
+    project = await projects.load_project(pool, project.id)
+    assert gates.decide(project, NOON + timedelta(days=31)).allowed
+    late = gates.decide(project, NOON + timedelta(days=32))
+    assert late.gate is gates.Gate.NOT_EVALUABLE
+    assert late.rule is not None
+    assert late.rule.line.id == "national-registry"
+
+
+async def test_leads_are_called_in_their_own_hours_and_those_of_a_sleeping_zone_stay_where_they_are(pool: Pool) -> None:
+    window = a_rule("window", days=["mon", "tue"], open=["09:00-20:00"], unknown_zone="refuse")
+    project = await under(pool, await a_project(pool, zone="UTC"), window)
+    asleep = [await a_lead(pool, project.id, zone="America/New_York", priority=9) for _ in range(200)]
+    unknown = await a_lead(pool, project.id)
+    awake = await a_lead(pool, project.id, zone="Asia/Shanghai")
+    mars = await a_lead(pool, project.id, zone="Mars/Olympus")
+    request = asking(project, NOON, count=3)
+    assert [one.lead_id for one in await claim(pool, request)] == [awake]
+    assert {zone for zone, opens in request.openings.known.items() if opens is None} == {"Asia/Shanghai"}
+    assert request.openings.known["America/New_York"] == datetime(2026, 6, 1, 13, tzinfo=UTC)
+    assert await pool.fetchval("select count(*) from leads where state = 'new' and next_at = '-infinity'") == 202
+    for lead_id in (asleep[0], unknown, mars):
+        assert await refusal(pool, project, NOON, lead_id=lead_id) == "outside_window"
+    evening = datetime(2026, 6, 1, 14, tzinfo=UTC)
+    taken = await claim(pool, asking(project, evening, count=2))
+    assert {one.lead_id for one in taken} <= set(asleep)
+    assert len(taken) == 2
+
+
+async def test_the_order_of_a_list_stays_by_priority_and_time_across_zones(pool: Pool) -> None:
+    project = await a_project(pool)
+    late = await a_lead(pool, project.id, zone="Asia/Tokyo", state="retry", next_at=NOON - timedelta(hours=1))
+    early = await a_lead(pool, project.id, zone="Europe/Paris", state="retry", next_at=NOON - timedelta(hours=2))
+    urgent = await a_lead(pool, project.id, zone="Zulu", priority=5)
+    low = await a_lead(pool, project.id, priority=-3)
+    assert [one.lead_id for one in await claim(pool, a_request(project, 4))] != []
+    order = [row["lead_id"] for row in await pool.fetch("select lead_id from attempts order by id")]
+    assert set(order) == {late, early, urgent, low}
+    await pool.execute("update leads set state = 'retry', attempts = 0; ")
+    await pool.execute("delete from live_attempts; ")
+    await pool.execute("delete from callees")
+    assert [(await claim(pool, a_request(project)))[0].lead_id for _ in range(4)] == [urgent, early, late, low]
+
+
+async def test_an_entry_for_a_project_that_is_not_there_is_refused(pool: Pool) -> None:
+    with pytest.raises(Missing):
+        await do_not_call.add(pool, [a_number()], reason="x", source="x", now=NOON, reach=Reach(project_id=UUID(int=1)))
+    both = Reach(project_id=UUID(int=1), client="acme")
+    with pytest.raises(BadInput) as refused:
+        await do_not_call.add(pool, [a_number()], reason="x", source="x", now=NOON, reach=both)
+    assert refused.value.error_id == "reach_malformed"
+
+
+async def test_choosing_other_packs_changes_what_the_claim_asks_at_once(pool: Pool) -> None:
+    project = await under(
+        pool, await a_project(pool, daily_cap_per_number=50), a_rule("frequency", most=1, period="P7D")
+    )
+    await a_lead(pool, project.id)
+    assert await called(pool, project, NOON)
+    stale = asking(project, NOON + timedelta(minutes=1))  # an engine that has not heard
+    async with pool.acquire() as conn:
+        await choose(conn, project.id, [], now=NOON)
+    assert await pool.fetchval("select count(*) from project_rules") == 0
+    assert len(await claim(pool, replace(stale))) == 1
