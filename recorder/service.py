@@ -14,7 +14,7 @@ from uuid import UUID
 import asyncpg
 import structlog
 
-from recorder import spool
+from recorder import chaining, spool
 from recorder.encoder import EncoderPool
 from recorder.errors import StoreRefused
 from recorder.file_keys import FileKeys
@@ -107,9 +107,16 @@ class Recorder:
         await self._watch.look()
         self._run("recorder-room", self._every(self._settings.space_every_s, self._watch.look))
         self._run("recorder-use", self._every(_USE_EVERY_S, self._watch.learn_use))
+        self._run("recorder-chain", self._every(self._settings.chain_every_s, self._chain_on))
         self._run("recorder-reconcile", self._every(self._settings.reconcile_every_s, self._reconciler.round))
         for number in range(self._settings.encoders + _STORING):
             self._run(f"recorder-intake-{number}", self._take_in_all())
+
+    async def _chain_on(self) -> None:
+        ring = None if self._keys is None else await self._keys.ring()
+        async with asyncio.timeout(self._settings.ledger_timeout_s), self._pool.acquire() as conn:
+            while await chaining.chain_on(conn, ring, at=self._clock()) == chaining.BATCH:
+                pass
 
     async def _prepare_keys(self) -> None:
         if self._keys is None:

@@ -14,15 +14,19 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from dialer.cli.office import Office, actor, in_office, now, shown, uuid_of
 from dialer.cli.output import Output
 from dialer.db import audit_trail
-from dialer.domain.errors import NotFound
+from dialer.domain.errors import BadRequest, NotFound
 from dialer.web.recordings import routes
-from recorder import ledger
+from recorder import chaining, ledger
+from recorder.chain import Head
+from recorder.chaining import Checked
 from recorder.errors import RecorderError
 from recorder.paths import locate
 
 app = typer.Typer(no_args_is_help=True, help="What is kept of conversations.")
 _COLUMNS = ("id", "call_id", "number", "state", "reason", "duration_ms", "bytes", "started_at", "verified_at")
 _CHUNK = 1 << 20
+_HASH_BYTES = 32
+_ENTRIES = "select count(*) from recording_events where position is not null"
 _STORED = """
 select id, attempt_id, path, sha256, bytes from recordings
 where state = 'stored' and ($1::uuid is null or project_id = $1) and id > $2 order by id limit 500
@@ -97,6 +101,69 @@ def _problem(store: Path, path: str, sha256: bytes, size: int) -> str:
     if read != size:
         return f"{read} bytes instead of {size}"
     return "" if digest.digest() == sha256 else "changed: the hash is another one"
+
+
+@app.command("verify-ledger")
+def verify_ledger(
+    context: typer.Context,
+    head: Annotated[
+        str | None,
+        typer.Option(help="A head that was kept elsewhere, <position>:<hash>: the chain must still hold it."),
+    ] = None,
+) -> int:
+    """Follow the hash chain of the ledger, its signed heads, and every row. Exit code 1 when something was changed, taken out or put in."""
+    output: Output = context.obj.output
+
+    async def work(office: Office) -> Checked:
+        kept = _kept_head(head) if head else None
+        async with office.pool.acquire() as connection:
+            columns = (TextColumn("checking"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            with Progress(*columns, console=Console(stderr=True), transient=True, disable=output.as_json) as bar:
+                task = bar.add_task("check", total=await connection.fetchval(_ENTRIES))
+                ring = await office.deps.file_keys.ring() if await chaining.heads(connection, limit=1) else None
+                return await chaining.check(
+                    connection, ring, kept=kept, on_entries=lambda count: bar.advance(task, count)
+                )
+
+    found = in_office(work)
+    output.thing({name: getattr(found, name) for name in found.__slots__} | {"sound": found.sound})
+    return 0 if found.sound else 1
+
+
+@app.command("head")
+def newest_head(context: typer.Context) -> None:
+    """The newest signed head of the ledger, to be kept elsewhere: on paper, with the client, on every disc."""
+    output: Output = context.obj.output
+
+    async def work(office: Office) -> list[Head]:
+        async with office.pool.acquire() as connection:
+            return await chaining.heads(connection, limit=1)
+
+    newest = in_office(work)
+    if not newest:
+        raise NotFound(
+            "ledger_not_signed", "No head of the ledger was signed yet: is the recorder running, with its keys?"
+        )
+    [one] = newest
+    output.thing({
+        "head": f"{one.position}:{one.hash.hex()}", "at": one.at.isoformat(), "master_key": one.master, "public_key": one.public_key.hex(),
+        "signature": one.signature.hex(),
+    })  # fmt: skip
+
+
+def _kept_head(text: str) -> Head:
+    position, colon, digest = text.partition(":")
+    try:
+        kept = Head(
+            position=int(position), hash=bytes.fromhex(digest), at=now(), master="", public_key=b"", signature=b""
+        )
+    except ValueError:
+        kept = None
+    if kept is None or not colon or len(kept.hash) != _HASH_BYTES:
+        raise BadRequest(
+            "head_malformed", "A head looks like 1234:0a1b...: the position, a colon, 64 hexadecimal digits."
+        )
+    return kept
 
 
 @app.command("rotate-keys")

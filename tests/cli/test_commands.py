@@ -15,9 +15,12 @@ import pytest
 from dialer.cli.command import app, run
 from dialer.cli.exits import Exit
 from lab.ports import free_port
+from recorder import chaining
 from recorder.file_keys import FileKeys
 from recorder.keyring import KeySource
 from recorder.sealing import new_seal
+from tests.recorder.archive_builders import a_stored_recording
+from tests.recorder.builders import a_project
 
 Waihu = Callable[..., tuple[int, Any]]
 PASSWORD = "correct horse battery"
@@ -373,3 +376,26 @@ async def test_rotated_keys_wrap_every_project_s_key_and_leave_an_audit_row(
     async with pool.acquire() as connection:
         assert await FileKeys(keys).seal(connection, project, key) == seal
     assert await pool.fetchval("select count(*) from audit_log where action = 'recording_keys_rotated'") == 1
+
+
+async def test_the_ledger_is_checked_and_a_changed_row_is_an_exit_code(
+    waihu: Waihu, pool: asyncpg.Pool[asyncpg.Record], tmp_path: Path
+) -> None:
+    await a_project(pool)
+    await a_stored_recording(pool, tmp_path / "store")
+    KeySource(path=tmp_path / "recording.keys").make("first")
+    code, sentence = await run_in_thread(lambda: waihu("recordings", "head"))
+    assert (code, "ledger_not_signed" in sentence) == (Exit.NOT_FOUND, True)
+    ring = KeySource(path=tmp_path / "recording.keys").load()
+    async with pool.acquire() as connection:
+        await chaining.chain_on(connection, ring, at=datetime.now(UTC))  # noqa: TID251  # any moment
+    _, head = await run_in_thread(lambda: waihu("recordings", "head"))
+    code, found = await run_in_thread(lambda: waihu("recordings", "verify-ledger", "--head", head["head"]))
+    assert (code, found["sound"], found["heads"]) == (Exit.OK, True, 1)
+    async with pool.acquire() as connection, connection.transaction():
+        await connection.execute("set local session_replication_role = replica")
+        await connection.execute("update recordings set bytes = bytes + 1")
+    code, found = await run_in_thread(lambda: waihu("recordings", "verify-ledger"))
+    assert (code, len(found["changed_rows"])) == (1, 1)
+    code, _ = await run_in_thread(lambda: waihu("recordings", "verify-ledger", "--head", "12:zz"))
+    assert code == Exit.USAGE
