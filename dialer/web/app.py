@@ -40,6 +40,7 @@ from dialer.web.reports import routes as reports
 from dialer.web.retention import routes as retention
 from dialer.web.rules import routes as rules
 from dialer.web.session import routes as session
+from dialer.web.simulations import routes as simulations
 from dialer.web.tokens import routes as tokens
 from dialer.web.trunks import routes as trunks
 from dialer.web.users import routes as users
@@ -69,6 +70,7 @@ FEATURES = (
     rules,
     why,
     pace,
+    simulations,
     live,
     health,
     audit,

@@ -142,6 +142,7 @@ class Parts:
     mp3s: Mp3s
     document: dict[str, Any] = field(default_factory=dict)
     uploads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
+    simulations: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
     screens: set[web.WebSocketResponse] = field(default_factory=set)
 
 

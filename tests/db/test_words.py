@@ -9,6 +9,7 @@ import pytest
 
 from campaigns import states
 from campaigns.sql import Pool
+from dialer.db.simulations import SimulationState
 from dialer.domain.pacing.contract import AtLimit, Period
 from dialer.domain.roles import Role
 from dialer.domain.states import AgentState, CallState
@@ -35,6 +36,7 @@ _LOGGED_IN = [state for state in AgentState if state is not AgentState.LOGGED_OU
         ("caller_numbers", "state", states.CallerNumberState),
         ("dispositions", "effect", states.Effect),
         ("users", "role", Role),
+        ("simulations", "state", SimulationState),
     ],
 )
 async def test_the_check_of_a_column_has_the_words_of_its_enum(

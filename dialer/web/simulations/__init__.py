@@ -1,0 +1,1 @@
+"""What a project would come to: simulations."""
