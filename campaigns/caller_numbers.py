@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
@@ -20,13 +21,19 @@ from campaigns.states import CallerNumberState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallerNumber:
-    """A number we may show, and the trunk it belongs to. `why` says why it rests or was retired."""
+    """A number we may show, and the trunk it belongs to. `why` says why it rests or was retired.
+
+    `max_channels` calls at once, `max_cps` new calls a second, `max_per_hour` in any hour; None: no limit of its own.
+    """
 
     id: UUID
     number: str
     trunk_id: UUID
     state: CallerNumberState = CallerNumberState.ACTIVE
     why: str | None = None
+    max_channels: int | None = None
+    max_cps: Decimal | None = None
+    max_per_hour: int | None = None
 
 
 def choose(listed: Sequence[CallerNumber], in_use: Mapping[str, int], trunk_id: UUID) -> CallerNumber | None:
@@ -40,7 +47,7 @@ def choose(listed: Sequence[CallerNumber], in_use: Mapping[str, int], trunk_id: 
     return min(fit, key=lambda one: (in_use.get(one.number, 0), last_use.get(one.number, -1)), default=None)
 
 
-_ADD = "insert into caller_numbers (number, trunk_id) values ($1, $2) returning id, number, trunk_id, state, why"
+_ADD = "insert into caller_numbers (number, trunk_id) values ($1, $2) returning *"
 
 
 async def add(conn: Connection, number: str, trunk_id: UUID, *, region: str = "CN") -> CallerNumber:
@@ -54,7 +61,7 @@ async def add(conn: Connection, number: str, trunk_id: UUID, *, region: str = "C
     return caller_number(row)
 
 
-_SET_STATE = "update caller_numbers set state = $2, why = $3 where id = $1 returning id, number, trunk_id, state, why"
+_SET_STATE = "update caller_numbers set state = $2, why = $3 where id = $1 returning *"
 
 
 async def set_state(
@@ -64,6 +71,26 @@ async def set_state(
     if state is not CallerNumberState.ACTIVE and not why:
         raise BadInput("reason_missing", "Say why this number rests or is retired.")
     row = await conn.fetchrow(_SET_STATE, caller_number_id, state.value, why)
+    if row is None:
+        raise Missing("caller_number_unknown", "There is no such caller number.")
+    return caller_number(row)
+
+
+_SET_LIMITS = """
+update caller_numbers set max_channels = $2, max_cps = $3, max_per_hour = $4 where id = $1 returning *
+"""
+
+
+async def set_limits(
+    conn: Connection,
+    caller_number_id: UUID,
+    *,
+    max_channels: int | None,
+    max_cps: Decimal | None,
+    max_per_hour: int | None,
+) -> CallerNumber:
+    """What the number may carry: all three are set; None: no limit. Errors: Missing `caller_number_unknown`."""
+    row = await conn.fetchrow(_SET_LIMITS, caller_number_id, max_channels, max_cps, max_per_hour)
     if row is None:
         raise Missing("caller_number_unknown", "There is no such caller number.")
     return caller_number(row)
@@ -95,4 +122,7 @@ def caller_number(row: Mapping[str, Any] | asyncpg.Record | None) -> CallerNumbe
         trunk_id=UUID(str(row["trunk_id"])),
         state=CallerNumberState(row["state"]),
         why=row["why"],
+        max_channels=row["max_channels"],
+        max_cps=None if row["max_cps"] is None else Decimal(str(row["max_cps"])),
+        max_per_hour=row["max_per_hour"],
     )

@@ -71,6 +71,9 @@ class Project:
     preview_limit_s: int
     abandonment_cap: Decimal
     cancel_after_s: int
+    share_weight: int
+    share_priority: int
+    guaranteed_agents: int
     abandonment_period: AbandonmentPeriod
     abandonment_at_limit: AtAbandonmentLimit
     abandonment_within_ms: int
@@ -109,8 +112,8 @@ SETTINGS: Final = frozenset({
     "name", "client", "mode", "ratio", "trunk_id", "zone", "window_start", "window_end", "ring_timeout_s", "agent_wait_ms", "wrap_up_limit_s",
     "preview_limit_s", "preview_at_limit", "preview_skips_per_hour", "preview_skips_per_lead", "preview_skip_wait_s", "preview_same_agent_wait_s",
     "abandonment_cap", "abandonment_period", "abandonment_at_limit", "abandonment_within_ms", "abandonment_counts_late", "abandonment_counts_machines",
-    "abandonment_false_machine_rate", "cancel_after_s", "max_attempts", "daily_cap_per_number", "safe_harbour", "record_calls", "mask_numbers", "script",
-    "trial_size", "trial_counts",
+    "abandonment_false_machine_rate", "cancel_after_s", "share_weight", "share_priority", "guaranteed_agents", "max_attempts", "daily_cap_per_number",
+    "safe_harbour", "record_calls", "mask_numbers", "script", "trial_size", "trial_counts",
 })  # fmt: skip
 """What `create_project` and `update_project` take: columns of `projects`, by these names and no others."""
 

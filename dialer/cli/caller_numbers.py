@@ -57,3 +57,24 @@ def set_state(
         )
 
     output.thing(shown(in_office(work)))  # type: ignore[arg-type]
+
+
+@app.command()
+def limit(
+    context: typer.Context,
+    number: Number,
+    channels: Annotated[int | None, typer.Option(help="Most calls at once; left out: no limit.")] = None,
+    cps: Annotated[str | None, typer.Option(help="Most new calls in a second; left out: no limit.")] = None,
+    per_hour: Annotated[int | None, typer.Option(help="Most new calls in any hour; left out: no limit.")] = None,
+) -> None:
+    """Say what a number may carry; takes effect with the next call."""
+    output: Output = context.obj.output
+
+    async def work(office: Office) -> object:
+        return await office.do(
+            routes.put_caller_number_limits,
+            body={"max_channels": channels, "max_cps": cps, "max_per_hour": per_hour},
+            caller_number_id=await office.id_of("caller-number", number),
+        )
+
+    output.thing(shown(in_office(work)))  # type: ignore[arg-type]

@@ -120,6 +120,9 @@ def change(
         int | None,
         typer.Option(help="Give up a call that rang so long when nobody would be free for it; 15 or more, 0: never."),
     ] = None,
+    weight: Annotated[int | None, typer.Option(help="Its part of agents, channels and rate, 1 to 100.")] = None,
+    priority: Annotated[int | None, typer.Option(help="Projects of a higher one come first, 0 to 9.")] = None,
+    guaranteed_agents: Annotated[int | None, typer.Option(help="So many it gets before priorities count.")] = None,
     trunk: Annotated[str | None, typer.Option(help="Name or id of the trunk.")] = None,
     preview_limit_s: Annotated[int | None, typer.Option(help="How long an agent may look at a lead.")] = None,
     preview_at_limit: Annotated[AtPreviewLimit | None, typer.Option(help="What happens to the lead then.")] = None,
@@ -152,6 +155,9 @@ def change(
             "cancel_after_s": cancel_after_s,
             "trial_size": trial_size,
             "trial_counts": trial_counts,
+            "share_weight": weight,
+            "share_priority": priority,
+            "guaranteed_agents": guaranteed_agents,
             "trunk_id": await office.id_of("trunk", trunk) if trunk else None,
         }
         return await office.do(routes.change_project, body=wanted, project_id=await office.id_of("project", name))

@@ -79,3 +79,20 @@ def nodes(context: typer.Context) -> None:
     output: Output = context.obj.output
     found = in_office(lambda office: office.do(routes.list_nodes))
     output.rows([shown(node) for node in found.items], empty="There is no node yet: start waihu serve.")
+
+
+@app.command("limit-node")
+def limit_node(
+    context: typer.Context,
+    node: Annotated[str | None, typer.Argument(help="The Asterisk node; default: this one.")] = None,
+    channels: Annotated[int | None, typer.Option(help="Most customers' calls at once; left out: no limit.")] = None,
+    cps: Annotated[str | None, typer.Option(help="Most new calls in a second; left out: no limit.")] = None,
+) -> None:
+    """Say what a node may carry over all its trunks."""
+    output: Output = context.obj.output
+
+    async def work(office: Office) -> object:
+        wanted = {"max_channels": channels, "max_cps": cps}
+        return await office.do(routes.put_node_limits, body=wanted, name=node or office.settings.node)
+
+    output.thing(shown(in_office(work)))  # type: ignore[arg-type]

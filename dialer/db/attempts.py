@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -131,6 +131,19 @@ async def ended_between(conn: Connection, periods: Mapping[UUID, tuple[datetime,
     lowest = [_floor(since - timedelta(days=1)) for since in begins]
     rows = await conn.fetch(_ENDED_BETWEEN, list(periods), lowest, begins, ends)
     return [OutcomeCount(**row) for row in rows]
+
+
+_AGES = """
+select caller_number, array_agg(extract(epoch from $2::timestamptz - created_at)::float8) as ages from attempts
+where id >= $3 and caller_number = any ($1) and outcome is distinct from 'not_sent'
+group by caller_number
+"""
+
+
+async def ages_by_caller_number(conn: Connection, numbers: Collection[str], now: datetime) -> dict[str, list[float]]:
+    """How many seconds ago the calls of the last hour with these caller numbers began. Reads that hour: at a start, and when a number gets its limit."""
+    rows = await conn.fetch(_AGES, list(numbers), now, _floor(now - timedelta(hours=1)))
+    return {row["caller_number"]: row["ages"] for row in rows}
 
 
 _PARTITIONS = "select ensure_attempt_partition(($1::timestamptz + make_interval(months => i))::date) from generate_series(0, $2) i"

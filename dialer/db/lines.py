@@ -92,7 +92,7 @@ async def nodes(conn: Connection) -> list[NodeRow]:
     return [NodeRow(**dict(row)) for row in await conn.fetch(NODES)]
 
 
-_CALLER = "id, number, trunk_id, state, why"
+_CALLER = "id, number, trunk_id, state, why, max_channels, max_cps, max_per_hour"
 CALLER_NUMBERS = f"""
 select {_CALLER} from caller_numbers
 where ($1::text is null or number > $1) and ($2::uuid is null or trunk_id = $2) and ($3::text is null or state = $3)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
+from typing import Final
 from uuid import UUID
 
 from dialer.db.sql import Connection
-from dialer.domain.errors import Conflict
+from dialer.domain.errors import Conflict, NotFound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +84,34 @@ _ENSURE = "insert into nodes (name) values ($1) on conflict do nothing"
 async def ensure(conn: Connection, name: str) -> None:
     """Make the row of a node that trunks and devices can be given to before its engine was ever started."""
     await conn.execute(_ENSURE, name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeLimits:
+    """What a node may carry: calls at once, new calls a second; None: no limit of its own."""
+
+    max_channels: int | None = None
+    max_cps: Decimal | None = None
+
+
+NO_LIMITS: Final = NodeLimits()
+
+_LIMITS = "select max_channels, max_cps from nodes where name = $1"
+_SET_LIMITS = "update nodes set max_channels = $2, max_cps = $3 where name = $1 returning max_channels, max_cps"
+
+
+async def limits(conn: Connection, name: str) -> NodeLimits:
+    """Of one node; one that is not known has none."""
+    row = await conn.fetchrow(_LIMITS, name)
+    return NO_LIMITS if row is None else NodeLimits(**row)
+
+
+async def set_limits(conn: Connection, name: str, wanted: NodeLimits) -> NodeLimits:
+    """Both are set. Errors: NotFound `node_unknown`."""
+    row = await conn.fetchrow(_SET_LIMITS, name, wanted.max_channels, wanted.max_cps)
+    if row is None:
+        raise NotFound("node_unknown", "There is no such node.")
+    return NodeLimits(**row)
 
 
 _LIST = f"select {_COLUMNS} from nodes order by name"  # noqa: S608 -- constants

@@ -108,8 +108,8 @@ class Answering:
         return await self._decide(call)
 
     def offer(self, agent: Agent) -> None:
-        """An agent is ready: the customer who waits longest and fits gets them."""
-        for call in self._floor.waiting.values():
+        """An agent is ready: of the waiting customers who fit, one of the highest priority who waits longest gets them."""
+        for call in sorted(self._floor.waiting.values(), key=lambda call: -self._projects.priority(call.project_id)):
             if call.waiter is None or call.waiter.done() or self._floor.ready_for(self._need(call)) is not agent:
                 continue
             self._agents.promise(agent, call)

@@ -37,7 +37,7 @@ class Calls:
 
     def add(self, call: Call) -> None:
         """A call whose attempt row is committed (or that was found alive)."""
-        self._floor.calls[call.attempt_id] = call
+        self._floor.add(call)
         self._metrics.live_calls.set(len(self._floor.calls))
         self._publishing.call(call)
 

@@ -68,6 +68,11 @@ class Counts:
         )
         self._changed.add(call.project_id)
 
+    def answer_share(self, project_id: UUID) -> float:
+        """How many of today's calls were answered; before there are many, rather more than less."""
+        totals = self._today(project_id).totals
+        return (totals["answered"] + 2) / (totals["attempts"] + 4)
+
     async def complete(self) -> None:
         """Read what ended before we counted, of all projects where that is missing. Errors: those of a lost PostgreSQL."""
         missing = {project.id: self._today(project.id) for project in self._projects}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -126,15 +127,24 @@ class Floor:
         self.calls: dict[UUID, Call] = {}
         self.seats: dict[str, Agent] = {}
         self.waiting: dict[UUID, Call] = {}  # answered, in the order they wait
+        self.needing: set[UUID] = set()  # projects whose calls under way will need an agent, when it was last looked
+        self._on_trunk: Counter[UUID] = Counter()
 
     def call_of(self, channel_id: str) -> Call | None:
         """The live call whose customer has this channel."""
         attempt_id = attempt_of_channel(channel_id)
         return self.calls.get(attempt_id) if attempt_id else None
 
+    def add(self, call: Call) -> None:
+        """A call lives."""
+        if call.attempt_id not in self.calls:
+            self._on_trunk[call.trunk_id] += 1
+        self.calls[call.attempt_id] = call
+
     def ready_for(self, need: Need) -> Agent | None:
-        """The agent who is ready, seated, fits, and has waited longest."""
-        best: Agent | None = None
+        """The agent who is ready, seated, fits, is needed least by the calls of other projects, and has waited longest."""
+        best: tuple[tuple[int, datetime, UUID], Agent] | None = None
+        others = self.needing - {need.project_id}
         for agent in self.agents.values():
             if agent.state is not AgentState.READY or not agent.seated or need.project_id not in agent.project_ids:
                 continue
@@ -142,9 +152,10 @@ class Floor:
                 continue
             if not need.skills <= agent.skills:
                 continue
-            if best is None or (agent.since, agent.agent_id) < (best.since, best.agent_id):
-                best = agent
-        return best
+            rank = len(others & agent.project_ids), agent.since, agent.agent_id
+            if best is None or rank < best[0]:
+                best = rank, agent
+        return None if best is None else best[1]
 
     def call_of_agent(self, agent: Agent) -> Call | None:
         """The live call an agent is promised to or talks on."""
@@ -152,9 +163,10 @@ class Floor:
 
     def drop(self, call: Call) -> None:
         """The call is over."""
-        self.calls.pop(call.attempt_id, None)
+        if self.calls.pop(call.attempt_id, None) is not None:
+            self._on_trunk[call.trunk_id] -= 1
         self.waiting.pop(call.attempt_id, None)
 
     def on_trunk(self, trunk_id: UUID) -> int:
         """Channels in use on a trunk."""
-        return sum(call.trunk_id == trunk_id for call in self.calls.values())
+        return self._on_trunk[trunk_id]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -26,6 +27,7 @@ from dialer.domain.ids import uuid7
 from dialer.domain.pacing import Decision, FlightState, Limit, Mode, Snapshot
 from dialer.domain.pacing.at_limit import within_contract
 from dialer.engine.abandonment import Abandonment
+from dialer.engine.allotting import Allotting, Wish
 from dialer.engine.budgets import Budgets
 from dialer.engine.calls import Calls
 from dialer.engine.clock import Clock
@@ -51,7 +53,17 @@ _LIMIT_OF = {
     gates.Gate.TRUNK_DISABLED: Limit.TRUNK,
     gates.Gate.PROJECT_NOT_RUNNING: Limit.PAUSED,
 }
+_BEFORE_ALL = {Limit.MODE, Limit.NO_AGENTS, Limit.SAMPLE}  # said whatever else forbids a call
 _LEAST_PAUSE_S = 0.02
+_LOOKS = 3
+
+
+@dataclass(slots=True)
+class _Wish(Wish):
+    """With what it was decided on."""
+
+    snapshot: Snapshot
+    decision: Decision
 
 
 class Placing:
@@ -98,10 +110,10 @@ class Placing:
         self._clock = clock
         self._randomness = randomness
         self._obstacle = obstacle
+        self._allotting = Allotting(budgets)
         self._wake = asyncio.Event()
-        self._nothing_before: dict[UUID, float] = {}
+        self._nothing_before: dict[UUID, tuple[float, Limit, str]] = {}
         self._zones: dict[UUID, frozenset[str]] = {}
-        self._turn = 0
         self.paces = PaceLog()
         self.on_decided: list[Callable[[UUID, Pace], None]] = []
         self.on_claim_lost: list[Callable[[Sequence[UUID]], None]] = []
@@ -128,48 +140,69 @@ class Placing:
             pause_s = max(_LEAST_PAUSE_S, min(self._config.tick_s, await self.tick()))
 
     async def tick(self) -> float:
-        """One round over all projects; returns after how many seconds a rate allows more."""
+        """One round: look at all projects at one moment, divide what is short, then claim and send for one after the other.
+
+        What a project whose list came up short did not use, the others get in the same round. Returns after how many seconds a
+        rate allows more.
+        """
         began_s = self._clock.monotonic()
         projects = self._projects.dialled_here()
-        self._turn += 1
         again_s = self._config.tick_s
-        for n in range(len(projects)):
-            project = projects[(n + self._turn) % len(projects)]
-            again_s = min(again_s, await self._project(project))
+        for _ in range(_LOOKS):
+            out_of_leads = dict(self._nothing_before)
+            for wish in self._wishes(projects):
+                again_s = min(again_s, await self._place(wish))
+            if self._nothing_before == out_of_leads:
+                break
         running = {project.id for project in projects}
         for project_id in [known for known in self.paces if known not in running]:
             self.paces.forget(project_id)
             self._zones.pop(project_id, None)
             self._publishing.value("pacing", str(project_id), None)
+        self._allotting.keep_only(running)
         self._counts.show()
         self._abandonment.show()
         self._metrics.tick.observe(self._clock.monotonic() - began_s)
         return again_s
 
-    async def _project(self, project: Project) -> float:
-        began_s = self._clock.monotonic()
-        snapshot = self._snapshots.of(project)
-        decision = within_contract(snapshot, self._policies.of(project.id, snapshot.mode).decide(snapshot))
-        self._metrics.decision.observe(self._clock.monotonic() - began_s)
-        self._give_up(project, decision)
-        if decision.place <= 0:
-            self._note(project, snapshot, decision, decision.limited_by)
-            return self._config.tick_s
-        if (blocked := self._blocked(project)) is not None:
-            self._note(project, snapshot, decision, *blocked)
-            return self._config.tick_s
-        if (trunk := project.trunk) is None:
-            self._note(project, snapshot, decision, Limit.TRUNK)
-            return self._config.tick_s
-        count, limit = self._within(trunk, decision)
-        if count == 0:
-            self._note(project, snapshot, decision, limit)
-            slow = limit is Limit.TRUNK_FAILING
-            return self._config.tick_s if slow else self._budgets.wait_s(trunk, self._clock.monotonic())
-        placed, limit_of_claim, reason = await self._claim_and_send(project, trunk, count)
-        self._note(project, snapshot, decision, limit_of_claim or limit, reason, place=placed)
-        more = placed == count and limit is Limit.CPS
-        return self._budgets.wait_s(trunk, self._clock.monotonic()) if more else self._config.tick_s
+    def _wishes(self, projects: Sequence[Project]) -> list[_Wish]:
+        """What each project would place, cut to what they can have together. In one breath: nothing changes meanwhile."""
+        blocked = {project.id: why for project in projects if (why := self._blocked(project)) is not None}
+        view = self._snapshots.take(projects, blocked)
+        wishes = []
+        for project in projects:
+            snapshot = view.snapshots[project.id]
+            began_s = self._clock.monotonic()
+            decision = within_contract(snapshot, self._policies.of(project.id, snapshot.mode).decide(snapshot))
+            self._metrics.decision.observe(self._clock.monotonic() - began_s)
+            self._give_up(project, decision)
+            if (why := blocked.get(project.id)) is not None and decision.limited_by not in _BEFORE_ALL:
+                self._note(project, snapshot, decision, *why)
+            elif decision.place <= 0 or project.trunk is None:
+                self._note(project, snapshot, decision, decision.limited_by)
+            else:
+                wish = _Wish(project, project.trunk, decision.place, decision.limited_by, snapshot, decision)
+                for limit, count in view.rooms[project.id].bounds:
+                    wish.cut(count, limit)
+                wish.decision = replace(decision, because=decision.because + view.rooms[project.id].because)
+                wishes.append(wish)
+        self._allotting.divide(wishes, view.in_use, self._clock.monotonic())
+        return wishes
+
+    async def _place(self, wish: _Wish) -> float:
+        """Claim and send; returns after how many seconds to come again."""
+        project, trunk = wish.project, wish.trunk
+        placed, why = 0, ""
+        wanted, limit = wish.count, wish.limit
+        # Agents may have dialled by hand since.
+        wish.cut(*self._budgets.room(project, trunk, self._clock.monotonic()).smallest)
+        if wish.count > 0:
+            with self._budgets.reserved(trunk, wish.count):
+                placed, limit_of_claim, why = await self._claim_and_send(project, trunk, wish.count)
+            limit = limit_of_claim or wish.limit
+        self._note(project, wish.snapshot, wish.decision, limit, why, place=placed)
+        waits_for_rate = limit in (Limit.CPS, Limit.NODE) and placed == min(wanted, wish.count)
+        return self._budgets.wait_s(trunk, self._clock.monotonic()) if waits_for_rate else self._config.tick_s
 
     def _give_up(self, project: Project, decision: Decision) -> None:
         """The policy knows ages since a call was placed; the rule speaks of ringing, so we look again."""
@@ -186,26 +219,12 @@ class Placing:
         verdict = gates.decide(project, now)
         if not verdict.allowed:
             return _LIMIT_OF.get(verdict.gate, Limit.GATE), verdict.reason
-        if self._nothing_before.get(project.id, 0.0) > self._clock.monotonic():
-            return Limit.LEADS, "no lead can be called now"
-        return None
+        until_s, limit, reason = self._nothing_before.get(project.id, (0.0, Limit.LEADS, ""))
+        return (limit, reason) if until_s > self._clock.monotonic() else None
 
     def _paused(self, project: Project) -> tuple[Limit, str] | None:
         now = self._projects.find(project.id)
         return None if now is not None and self._projects.runs_here(now) else (Limit.PAUSED, "")
-
-    def _within(self, trunk: Trunk, decision: Decision) -> tuple[int, Limit]:
-        channels = self._budgets.channels_left(trunk)
-        rate = self._budgets.calls_now(trunk, self._clock.monotonic())
-        count, limit = decision.place, decision.limited_by
-        if channels < count:
-            count, limit = channels, Limit.TRUNK_CHANNELS
-        if rate < count:
-            count, limit = max(0, rate), Limit.CPS
-        tries = self._budgets.health.tries(trunk.id, self._clock.monotonic())
-        if tries is not None and tries < count:
-            count, limit = tries, Limit.TRUNK_FAILING
-        return count, limit
 
     def _request(self, project: Project, trunk: Trunk, callers: Sequence[str], now: datetime) -> ClaimRequest:
         openings = gates.openings(project, now)
@@ -225,10 +244,11 @@ class Placing:
 
     async def _claim_and_send(self, project: Project, trunk: Trunk, count: int) -> tuple[int, Limit | None, str]:
         now = self._clock.now()
-        numbers = [self._budgets.caller_number(project.caller_numbers, trunk.id) for _ in range(count)]
+        at_s = self._clock.monotonic()
+        numbers = [self._budgets.caller_number(project.caller_numbers, trunk.id, at_s) for _ in range(count)]
         callers = [number for number in numbers if number is not None]
         if not callers:
-            return 0, Limit.CALLER_NUMBER, "no active caller number on this trunk"
+            return 0, Limit.CALLER_NUMBER_LIMIT, ""
         request = self._request(project, trunk, callers, now)
         claimed: list[ClaimedLead] = []
         try:
@@ -245,12 +265,14 @@ class Placing:
             used = {lead.attempt_id for lead in claimed}
             for attempt_id, number in zip(request.attempt_ids, callers, strict=True):
                 if attempt_id not in used:
-                    self._budgets.free(number)
+                    self._budgets.unused(number)
         self._zones[project.id] = frozenset(
             request.openings.known
         )  # a list has few: the next claim asks about them at once
-        if len(claimed) < len(callers):
-            self._nothing_before[project.id] = self._clock.monotonic() + self._config.tick_s
+        short = len(claimed) < len(callers)
+        why = _out_of_leads(request.openings)
+        if short:
+            self._nothing_before[project.id] = self._clock.monotonic() + self._config.tick_s, *why
         mode = Mode(project.mode.value)
         begun = [self._sending.begin(project, lead, mode) for lead in claimed]
         if (obstacle := self._obstacle() or self._paused(project)) is not None:
@@ -261,10 +283,10 @@ class Placing:
         self._budgets.spend(trunk, len(begun), self._clock.monotonic())
         for call in begun:
             self._tasks.spawn(f"originate {call.attempt_id}", self._sending.send(call, project, trunk))
-        if len(claimed) == len(callers):
+        if not short:
             return len(begun), None, ""
         full = project.mode is DialMode.TRIAL and await self._sample_is_full(project)
-        return len(begun), *((Limit.SAMPLE, "") if full else _out_of_leads(request.openings))
+        return len(begun), *((Limit.SAMPLE, "") if full else why)
 
     async def _sample_is_full(self, project: Project) -> bool:
         """A claim for a trial got less than it asked for: its row says whether any place is left."""

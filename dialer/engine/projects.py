@@ -44,6 +44,11 @@ class Projects:
         project = self._projects.get(project_id)
         return (project.agent_wait_ms if project else 2000) / 1000
 
+    def priority(self, project_id: UUID) -> int:
+        """Customers of a project with a higher one get an agent first."""
+        project = self._projects.get(project_id)
+        return project.share_priority if project else 0
+
     def wrap_up_limit_s(self, project_id: UUID) -> float:
         """How long an agent may wrap up; 0: no wrap-up."""
         project = self._projects.get(project_id)

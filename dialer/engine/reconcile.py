@@ -27,6 +27,7 @@ from dialer.domain.call_table import CallEvent
 from dialer.domain.pacing import Mode
 from dialer.domain.states import AgentState, CallState
 from dialer.engine.agents import Agents
+from dialer.engine.budgets import Budgets
 from dialer.engine.calls import Calls
 from dialer.engine.clock import Clock
 from dialer.engine.config import EngineConfig
@@ -59,6 +60,7 @@ class Reconcile:
         agents: Agents,
         seats: Seats,
         wrapping: Wrapping,
+        budgets: Budgets,
         journal: Journal,
         metrics: Metrics,
         clock: Clock,
@@ -70,6 +72,7 @@ class Reconcile:
         self._calls = calls
         self._agents = agents
         self._seat_check = SeatCheck(floor, agents, seats, wrapping, metrics)
+        self._budgets = budgets
         self._journal = journal
         self._metrics = metrics
         self._clock = clock
@@ -155,7 +158,7 @@ class Reconcile:
         channel = listing.calls[row.id]
         call = self._call_from(row)
         call.channel = channel.channel
-        self._calls.add(call)
+        self._found(call)
         self._metrics.reconciled.labels(what="call_adopted").inc()
         _log.info("Call adopted", attempt_id=str(row.id), state=row.state.value, context=channel.context)
         agent = self._floor.agents.get(row.agent_id) if row.agent_id else None
@@ -165,6 +168,10 @@ class Reconcile:
             self._calls.apply(call, CallEvent.ANSWERED, at=answered_at)
         # Bridged unseen means at the answer, or shortly after it: without an engine the dialplan bridges nobody.
         self._catch_up(call, channel, listing, bridged_at=call.answered_at)
+
+    def _found(self, call: Call) -> None:
+        self._calls.add(call)
+        self._budgets.found(call.caller_number)
 
     def _call_from(self, row: LiveAttempt) -> Call:
         at_s = self._clock.monotonic()
@@ -236,7 +243,7 @@ class Reconcile:
         for row in lost:
             if row.id not in self._floor.calls:
                 call = self._call_from(row)
-                self._calls.add(call)
+                self._found(call)
                 gone.append(call)
         for call in gone:
             if call.state is not CallState.ENDED:

@@ -244,5 +244,6 @@ class Engine:
 
     async def _project_changed(self, project_id: UUID) -> None:
         await self._upkeep.refresh_agents()
+        await self._upkeep.refresh_limits()
         self._upkeep.publish_projects()
         self.parts.placing.new_list(project_id)

@@ -1,17 +1,22 @@
-"""The floor as the pacing policy of a project sees it."""
+"""The floor as the pacing policies of all projects see it, taken at one moment in one pass: an agent is counted on by one of them."""
 
 from __future__ import annotations
 
+import math
+from collections import Counter
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from uuid import UUID
 
 from campaigns.projects import Project
-from campaigns.states import DialMode
-from dialer.domain.pacing import FlightState, Mode, Snapshot
-from dialer.domain.pacing.sharing import ready_for_project
+from dialer.domain.pacing import FlightState, Limit, Mode, Snapshot
+from dialer.domain.pacing.sharing import Party, Shares
 from dialer.domain.states import AgentState, CallState
 from dialer.engine.abandonment import Abandonment
+from dialer.engine.budgets import NO_BOUND, Budgets, Room
 from dialer.engine.clock import Clock
-from dialer.engine.floor import Agent, Floor
+from dialer.engine.counts import Counts
+from dialer.engine.floor import Agent, Call, Floor
 from dialer.engine.projects import Projects
 
 _UNBRIDGED = {
@@ -21,64 +26,153 @@ _UNBRIDGED = {
     CallState.ANSWERED: FlightState.WAITING,
 }
 _DIALLED_FOR_AGENTS = {Mode.PROGRESSIVE, Mode.RATIO, Mode.PREDICTIVE, Mode.TRIAL}
+_AT_WORK = {AgentState.RESERVED, AgentState.TALKING, AgentState.WRAP_UP}
+_AFTER_ALL = -1
+_NOT_SOON = {Limit.TRUNK_CHANNELS, Limit.CALLER_NUMBER_LIMIT, Limit.NODE, Limit.TRUNK_FAILING}
+
+
+@dataclass(slots=True)
+class _Seen:
+    """What one pass over agents and calls found of a project."""
+
+    agents: list[tuple[AgentState, float]] = field(default_factory=list)
+    in_flight: list[tuple[UUID, FlightState, float]] = field(default_factory=list)
+    at_work: int = 0
+    needs: float = 0.0  # agents that its calls under way are going to need
+    live_answers: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """All projects at one moment: the snapshot and the room of each, and how many calls each has under way."""
+
+    snapshots: dict[UUID, Snapshot]
+    rooms: dict[UUID, Room]
+    in_use: Counter[UUID]
 
 
 class Snapshots:
     """Takes them."""
 
-    def __init__(self, floor: Floor, projects: Projects, abandonment: Abandonment, clock: Clock) -> None:
+    def __init__(
+        self,
+        floor: Floor,
+        projects: Projects,
+        abandonment: Abandonment,
+        counts: Counts,
+        budgets: Budgets,
+        clock: Clock,
+    ) -> None:
         self._floor = floor
         self._projects = projects
         self._abandonment = abandonment
+        self._counts = counts
+        self._budgets = budgets
         self._clock = clock
+        self._shares = Shares()
 
-    def of(self, project: Project) -> Snapshot:
-        """For one project, at this moment."""
+    def take(self, projects: Sequence[Project], blocked: Collection[UUID] = ()) -> View:
+        """Of these projects, now. A project that is `blocked` gets the agents its calls under way need, and no others."""
         at_s = self._clock.monotonic()
-        agents, ready = [], []
-        for agent in self._floor.agents.values():
-            if project.id in agent.project_ids:
-                agents.append((_for_project(agent, project.id), at_s - agent.since_s))
-            if agent.state is AgentState.READY and agent.seated:
-                ready.append(agent.project_ids)
-        in_flight: list[tuple[UUID, FlightState, float]] = []
-        claims: dict[UUID, float] = {}
-        live_answers = 0
+        seen: dict[UUID, _Seen] = {project.id: _Seen() for project in projects}
+        in_use: Counter[UUID] = Counter()
         for call in self._floor.calls.values():
-            live_answers += call.project_id == project.id and call.answered_at is not None
-            flight = _UNBRIDGED.get(call.state)
-            if flight is None or call.agent_id is not None or call.mode not in _DIALLED_FOR_AGENTS or call.waited_out:
-                continue
-            if call.project_id == project.id:
-                in_flight.append((call.attempt_id, flight, at_s - call.placed_s))
-            else:
-                claims[call.project_id] = claims.get(call.project_id, 0.0) + 1 / self._calls_for_agent(call.project_id)
+            in_use[call.project_id] += 1
+            self._see_call(call, seen.setdefault(call.project_id, _Seen()), at_s)
+        ready: Counter[frozenset[UUID]] = Counter()
+        for agent in self._floor.agents.values():
+            self._see_agent(agent, seen, at_s)
+            if agent.state is AgentState.READY and agent.seated:
+                ready[agent.project_ids] += 1
+        rooms = {
+            project.id: self._budgets.room(project, project.trunk, at_s)
+            for project in projects
+            if project.trunk is not None
+        }
+        self._floor.needing = {project_id for project_id, one in seen.items() if one.needs > 0}
+        parties = {
+            project_id: self._party(project_id, one, rooms.get(project_id), open_=project_id not in blocked)
+            for project_id, one in seen.items()
+        }
+        given = self._shares.divide(at_s, ready, parties)
+        snapshots = {
+            project.id: self._snapshot(project, seen[project.id], given[project.id], rooms.get(project.id), at_s)
+            for project in projects
+        }
+        return View(snapshots, rooms, in_use)
+
+    def _see_call(self, call: Call, seen: _Seen, at_s: float) -> None:
+        seen.live_answers += call.answered_at is not None
+        flight = _UNBRIDGED.get(call.state)
+        if flight is None or call.agent_id is not None or call.mode not in _DIALLED_FOR_AGENTS or call.waited_out:
+            return
+        seen.in_flight.append((call.attempt_id, flight, at_s - call.placed_s))
+        seen.needs += 1.0 if flight is FlightState.WAITING else self._chance(call)
+
+    def _chance(self, call: Call) -> float:
+        """How much of an agent a call that rings is going to need: what its project places for each agent, or expects of each call."""
+        match call.mode:
+            case Mode.RATIO:
+                project = self._projects.find(call.project_id)
+                return 1.0 if project is None else 1 / float(project.ratio)
+            case Mode.PREDICTIVE:
+                return self._counts.answer_share(call.project_id)
+            case _:
+                return 1.0
+
+    def _see_agent(self, agent: Agent, seen: dict[UUID, _Seen], at_s: float) -> None:
+        for project_id in agent.project_ids:
+            if (one := seen.get(project_id)) is not None:
+                one.agents.append((_for_project(agent, project_id), at_s - agent.since_s))
+        if agent.state in _AT_WORK and agent.project_id is not None and (one := seen.get(agent.project_id)) is not None:
+            one.at_work += 1
+
+    def _party(self, project_id: UUID, seen: _Seen, room: Room | None, *, open_: bool) -> Party:
+        """What a project may ask for: any number while it can dial, else what its calls under way need. Without a free channel
+        it comes after all others.
+        """
+        project = self._projects.find(project_id)
+        promised = math.ceil(seen.needs - 1e-9)
+        if project is None:
+            return Party(promised=promised, wants=promised, holds=seen.at_work)
+        can_dial = open_ and self._projects.runs_here(project) and Mode(project.mode.value) in _DIALLED_FOR_AGENTS
+        count, limit = (0, Limit.TRUNK) if room is None else room.smallest
+        in_turn = count > 0 or limit not in _NOT_SOON
+        return Party(
+            weight=project.share_weight,
+            priority=project.share_priority if in_turn else _AFTER_ALL,
+            least=project.guaranteed_agents if in_turn else 0,
+            holds=seen.at_work,
+            promised=promised,
+            wants=None if can_dial else promised,
+        )
+
+    def _snapshot(self, project: Project, seen: _Seen, ready: int, room: Room | None, at_s: float) -> Snapshot:
         # The books count a call when it has ended; the budget, when it is answered.
-        account = self._abandonment.of(project, live_answers=live_answers)
+        account = self._abandonment.of(project, live_answers=seen.live_answers)
         # Not known yet after a start: as if the budget were used up, no more calls than agents.
         ratio = float(project.ratio) if account.counted else min(1.0, float(project.ratio))
+        budget, budget_limit = (NO_BOUND, Limit.TRUNK) if room is None else room.smallest
         return Snapshot(
             project_id=project.id,
             at_s=at_s,
             mode=Mode(project.mode.value),
             ratio=ratio,
-            agents=tuple(agents),
-            ready=ready_for_project(ready, project.id, claims),
-            in_flight=tuple(in_flight),
+            agents=tuple(seen.agents),
+            ready=ready,
+            in_flight=tuple(seen.in_flight),
             abandonment_cap=float(project.abandonment_cap),
             agent_wait_s=project.agent_wait_ms / 1000,
             answered=account.answered,
             abandoned=account.abandoned,
             counted=account.counted,
             standing=account.standing,
+            budget=budget,
+            budget_limit=budget_limit,
             ring_timeout_s=project.ring_timeout_s,
             cancel_after_s=project.cancel_after_s or None,
             sample_left=project.trial_size - project.trial_taken,
         )
-
-    def _calls_for_agent(self, project_id: UUID) -> float:
-        project = self._projects.find(project_id)
-        return float(project.ratio) if project is not None and project.mode is DialMode.RATIO else 1.0
 
 
 def _for_project(agent: Agent, project_id: UUID) -> AgentState:

@@ -9,6 +9,7 @@ import asyncpg
 
 from dialer.db import agents as agents_db
 from dialer.db import attempts as attempts_db
+from dialer.db import nodes as nodes_db
 from dialer.db import pace_samples, pacing_states
 from dialer.db.pool import LOST
 from dialer.engine.clock import Clock
@@ -39,6 +40,7 @@ class Upkeep:
         """What must be known before the first call. Errors: those of a lost PostgreSQL."""
         await self._make_partitions()
         await self._parts.projects.refresh()
+        await self.refresh_limits()
         await self._parts.counts.complete()
         await self._parts.abandonment.complete()
         async with self._pool.acquire(timeout=5) as conn:
@@ -90,9 +92,22 @@ class Upkeep:
                 self._parts.policies.keep_only(known)
                 self._parts.measures.keep_only(known)
                 await self.refresh_agents()
+                await self.refresh_limits()
             except LOST:
                 continue
             self.publish_projects()
+
+    async def refresh_limits(self) -> None:
+        """What the node may carry, and what caller numbers with an hourly limit carried before. Errors: those of a lost PostgreSQL."""
+        budgets = self._parts.budgets
+        listed = [number for project in self._parts.projects for number in project.caller_numbers]
+        unknown = budgets.hours_unknown(listed)
+        async with self._pool.acquire(timeout=5) as conn:
+            budgets.node = await nodes_db.limits(conn, self._config.node)
+            now = self._clock.now()
+            ages = await attempts_db.ages_by_caller_number(conn, unknown, now) if unknown else {}
+        for number in unknown:
+            budgets.hour_was(number, ages.get(number, ()), self._clock.monotonic())
 
     async def complete_counts(self) -> None:
         """Read today's counters, and the calls of the abandonment budget, of projects that came later, moved to another zone, or have another contract."""

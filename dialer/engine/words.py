@@ -37,6 +37,11 @@ LIMITS: dict[str, Words] = {
     "caller_number": Words(
         "The project has no active caller number on its trunk.", "项目在其中继上没有可用的透传号码。"
     ),
+    "caller_number_limit": Words(
+        "Every caller number of the project carries as many calls as it may.",
+        "本项目的透传号码均已达到各自的呼叫上限。",
+    ),
+    "node": Words("The node carries as many calls as it may.", "本节点的并发或每秒呼叫数已达上限。"),
     "leads": Words("No lead can be called now.", "目前没有可拨打的名单。"),
     "sample": Words("The sample of the trial is full.", "试呼样本已满。"),
     "recording": Words("There is no room for recordings.", "录音空间不足。"),

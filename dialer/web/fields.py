@@ -7,6 +7,7 @@ import binascii
 import unicodedata
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Annotated, Generic, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -58,6 +59,9 @@ def _utc(moment: datetime) -> datetime:
         raise ValueError("too far away") from error
 
 
+Rate = Annotated[
+    Decimal, Field(gt=0, le=1000, max_digits=6, decimal_places=2, description="Most new calls in a second.")
+]
 Name = Annotated[str, Field(min_length=1, max_length=200), AfterValidator(_one_line)]
 Line = Annotated[str, Field(max_length=500), AfterValidator(_one_line)]
 Prose = Annotated[str, Field(max_length=100_000), AfterValidator(_lines)]

@@ -34,7 +34,7 @@ PROJECT = Project(
     window_start=time(9), window_end=time(20), ring_timeout_s=30, agent_wait_ms=2000, wrap_up_limit_s=60, preview_limit_s=60,
     abandonment_cap=Decimal("0.03"), abandonment_period=AbandonmentPeriod.DAY, abandonment_at_limit=AtAbandonmentLimit.ONE_TO_ONE,
     abandonment_within_ms=2000, abandonment_counts_late=True, abandonment_counts_machines=False, abandonment_false_machine_rate=Decimal(0),
-    cancel_after_s=0, max_attempts=3, daily_cap_per_number=3, safe_harbour="safe-harbour", record_calls=True, mask_numbers=True, script="",
+    cancel_after_s=0, share_weight=1, share_priority=0, guaranteed_agents=0, max_attempts=3, daily_cap_per_number=3, safe_harbour="safe-harbour", record_calls=True, mask_numbers=True, script="",
     created_at=datetime(2026, 1, 1, tzinfo=UTC), caller_numbers=NUMBERS, agent_ids=frozenset(), dispositions=(), retry_rules=(),
 )  # fmt: skip
 OPEN = datetime(2026, 6, 1, 4, 0, tzinfo=UTC)

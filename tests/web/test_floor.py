@@ -74,6 +74,24 @@ async def test_calls_may_be_given_up_after_the_least_ring_time_or_never(house: H
     assert (await admin.do("PATCH", path, {"cancel_after_s": 0}))["cancel_after_s"] == 0
 
 
+async def test_shares_and_limits_are_set_shown_and_told_to_the_engine(house: House) -> None:
+    admin = await house.person(Role.ADMIN)
+    trunk = await a_trunk(house.pool)
+    project = await a_project(house.pool, trunk=trunk)
+    path = f"/projects/{project.id}"
+    shares = {"share_weight": 3, "share_priority": 2, "guaranteed_agents": 4}
+    assert (await admin.do("PATCH", path, shares)).items() >= shares.items()
+    number = project.caller_numbers[0].id
+    limits = {"max_channels": 5, "max_cps": "1.50", "max_per_hour": None}
+    told = len(house.engine.commands)
+    assert (await admin.do("PUT", f"/caller-numbers/{number}/limits", limits)).items() >= limits.items()
+    assert house.engine.commands[told:] == [ReloadProject(project_id=project.id)]
+    node = {"max_channels": 400, "max_cps": None}
+    assert await admin.do("PUT", f"/nodes/{trunk.node}/limits", node) == node | {"name": trunk.node}
+    unknown = await admin.ask("PUT", "/nodes/elsewhere/limits", node)
+    assert (unknown.status, unknown.error_id) == (404, "node_unknown")
+
+
 async def test_the_same_name_twice_is_a_conflict(house: House) -> None:
     admin = await house.person(Role.ADMIN)
     await admin.do("POST", "/projects", {"name": "p"})

@@ -37,7 +37,9 @@ class Limit(StrEnum):
     TRUNK_CHANNELS = "trunk_channels"
     TRUNK_FAILING = "trunk_failing"  # one call after the other ended as its fault
     CPS = "cps"
-    CALLER_NUMBER = "caller_number"
+    NODE = "node"  # the node's channels, or its rate
+    CALLER_NUMBER = "caller_number"  # none is active on the trunk
+    CALLER_NUMBER_LIMIT = "caller_number_limit"  # each of them carries as much as it may
     LEADS = "leads"  # no lead can be called now
     SAMPLE = "sample"  # the sample of the trial is full
     RECORDING = "recording"  # no room for recordings

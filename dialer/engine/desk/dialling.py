@@ -118,11 +118,16 @@ class Dialling:
         if trunk is None or not self._projects.runs_here(project):
             raise Conflict("project_not_here", "The project is not running over a trunk of this node.")
         at_s = self._clock.monotonic()
-        if self._budgets.channels_left(trunk) < 1 or self._budgets.calls_now(trunk, at_s) < 1:
+        if (
+            min(
+                self._budgets.channels_left(trunk), self._budgets.calls_now(trunk, at_s), *self._budgets.node_left(at_s)
+            )
+            < 1
+        ):
             raise Unavailable("trunk_full", "The trunk takes no more calls at this moment. Try again.")
-        caller = self._budgets.caller_number(project.caller_numbers, trunk.id)
+        caller = self._budgets.caller_number(project.caller_numbers, trunk.id, at_s)
         if caller is None:
-            raise Conflict("no_caller_number", "The project has no active caller number on its trunk.")
+            raise Conflict("no_caller_number", "The project has no caller number that may carry a call now.")
         now = self._clock.now()
         attempt_id = uuid7(now, self._randomness(10))
         self._agents.apply(agent, AgentEvent.RESERVED)
@@ -141,11 +146,11 @@ class Dialling:
             openings=gates.openings(project, now),
         )
         try:
-            with client_errors():
+            with client_errors(), self._budgets.reserved(trunk, 1):
                 async with self._pool.acquire(timeout=5) as conn:
                     claimed = await claim_number(conn, request, lead_id=lead_id, number=number)
         except BaseException as error:
-            self._budgets.free(caller)
+            self._budgets.unused(caller)
             if agent.state is AgentState.RESERVED and agent.attempt_id == attempt_id:
                 self._agents.settle(agent)
             if not isinstance(error, WaihuError) or error.error_id == "database_away":

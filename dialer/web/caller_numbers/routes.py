@@ -9,7 +9,13 @@ from campaigns.states import CallerNumberState
 from dialer.db import lines
 from dialer.web.api import operation
 from dialer.web.call import Call
-from dialer.web.caller_numbers.types import CallerNumber, CallerNumberChange, CallerNumberQuery, NewCallerNumber
+from dialer.web.caller_numbers.types import (
+    CallerNumber,
+    CallerNumberChange,
+    CallerNumberLimits,
+    CallerNumberQuery,
+    NewCallerNumber,
+)
 from dialer.web.commands import reload_project
 from dialer.web.fields import Page, after_cursor, page_of, plain_text
 from dialer.web.roles import TELEPHONY, TELEPHONY_READERS
@@ -47,6 +53,21 @@ async def change_caller_number(call: Call, caller_number_id: UUID, body: CallerN
         await call.audit(
             conn, "caller_number_changed", "caller_number", caller_number_id, state=body.state, why=body.why
         )
+        projects = await lines.projects_of_caller_number(conn, caller_number_id)
+    for project_id in projects:
+        await reload_project(call, project_id)
+    return CallerNumber.model_validate(row)
+
+
+@operation(
+    "PUT", "/caller-numbers/{caller_number_id}/limits", roles=TELEPHONY, summary="Say what a caller number may carry"
+)
+async def put_caller_number_limits(call: Call, caller_number_id: UUID, body: CallerNumberLimits) -> CallerNumber:
+    """Calls at once, new calls a second and in any hour; calls that are under way go on."""
+    wanted = body.model_dump()
+    async with call.transaction() as conn:
+        row = await caller_numbers.set_limits(conn, caller_number_id, **wanted)
+        await call.audit(conn, "caller_number_limited", "caller_number", caller_number_id, **wanted)
         projects = await lines.projects_of_caller_number(conn, caller_number_id)
     for project_id in projects:
         await reload_project(call, project_id)

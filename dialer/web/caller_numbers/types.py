@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from decimal import Decimal
+from typing import Annotated, Literal
 from uuid import UUID
 
-from dialer.web.fields import E164, In, Line, Out, PageQuery
+from pydantic import Field
+
+from dialer.web.fields import E164, In, Line, Out, PageQuery, Rate
 
 State = Literal["active", "resting", "retired"]
 
@@ -31,6 +34,14 @@ class CallerNumberChange(In):
     why: Line
 
 
+class CallerNumberLimits(In):
+    """What a number may carry; null: no limit of its own. All three are set."""
+
+    max_channels: Annotated[int, Field(ge=1, le=100_000, description="Most calls at once.")] | None
+    max_cps: Rate | None
+    max_per_hour: Annotated[int, Field(ge=1, le=1_000_000, description="Most new calls in any hour.")] | None
+
+
 class CallerNumber(Out):
     """A number that may be shown. Ours, so never masked."""
 
@@ -39,3 +50,6 @@ class CallerNumber(Out):
     trunk_id: UUID
     state: State
     why: str | None
+    max_channels: int | None
+    max_cps: Decimal | None
+    max_per_hour: int | None

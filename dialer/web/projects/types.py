@@ -20,6 +20,9 @@ Cap = Annotated[
     Decimal,
     Field(ge=0, le=1, max_digits=5, decimal_places=4, description="Most abandoned of answered calls; 0.03 is 3 %."),
 ]
+_WEIGHT = "Its part of agents, channels and calls a second, against the other projects of its priority."
+_PRIORITY = "Projects of a higher one are served first."
+_GUARANTEED = "So many agents it gets before priorities count, if it can use them."
 CancelAfter = Annotated[
     int,
     Field(
@@ -128,6 +131,9 @@ class NewProject(In):
     preview_limit_s: Annotated[int, Field(ge=5, le=3600)] | None = None
     abandonment_cap: Cap | None = None
     cancel_after_s: CancelAfter | None = None
+    share_weight: Annotated[int, Field(ge=1, le=100, description=_WEIGHT)] | None = None
+    share_priority: Annotated[int, Field(ge=0, le=9, description=_PRIORITY)] | None = None
+    guaranteed_agents: Annotated[int, Field(ge=0, le=10_000, description=_GUARANTEED)] | None = None
     abandonment_period: AbandonmentPeriod | None = None
     abandonment_at_limit: AtAbandonmentLimit | None = None
     abandonment_within_ms: WithinMs | None = None
@@ -180,6 +186,9 @@ class Project(Out):
     preview_limit_s: int
     abandonment_cap: Decimal
     cancel_after_s: int
+    share_weight: int
+    share_priority: int
+    guaranteed_agents: int
     abandonment_period: AbandonmentPeriod
     abandonment_at_limit: AtAbandonmentLimit
     abandonment_within_ms: int

@@ -5,14 +5,14 @@ from __future__ import annotations
 from uuid import UUID
 
 from campaigns import projects as campaign_projects
-from dialer.db import lines
+from dialer.db import lines, nodes
 from dialer.domain.errors import NotFound
 from dialer.web.api import operation
 from dialer.web.call import Call
 from dialer.web.commands import reload_project
 from dialer.web.fields import Page, PageQuery, after_cursor, page_of, plain_text
 from dialer.web.roles import TELEPHONY, TELEPHONY_READERS
-from dialer.web.trunks.types import NewTrunk, Node, Nodes, Trunk, TrunkChange
+from dialer.web.trunks.types import NewTrunk, Node, NodeLimits, NodeLimitsOut, NodeName, Nodes, Trunk, TrunkChange
 
 
 @operation("GET", "/trunks", roles=TELEPHONY_READERS, summary="List trunks")
@@ -57,6 +57,16 @@ async def list_nodes(call: Call) -> Nodes:
     """And whether an engine owns each of them now."""
     async with call.connection() as conn:
         return Nodes(items=[Node.model_validate(row) for row in await lines.nodes(conn)])
+
+
+@operation("PUT", "/nodes/{name}/limits", roles=TELEPHONY, summary="Say what a node may carry")
+async def put_node_limits(call: Call, name: NodeName, body: NodeLimits) -> NodeLimitsOut:
+    """Customers' calls at once and new calls a second, over all its trunks; its engine takes it within seconds."""
+    wanted = body.model_dump()
+    async with call.transaction() as conn:
+        kept = await nodes.set_limits(conn, name, nodes.NodeLimits(**wanted))
+        await call.audit(conn, "node_limited", "node", name, **wanted)
+    return NodeLimitsOut(name=name, max_channels=kept.max_channels, max_cps=kept.max_cps)
 
 
 def _there(row: campaign_projects.Trunk | None) -> Trunk:

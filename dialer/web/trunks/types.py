@@ -9,14 +9,11 @@ from uuid import UUID
 
 from pydantic import Field
 
-from dialer.web.fields import In, Name, Out
+from dialer.web.fields import In, Name, Out, Rate
 
 NodeName = Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="The Asterisk node it hangs on.")]
 Endpoint = Annotated[
     str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="Name of the PJSIP endpoint on the node.")
-]
-Rate = Annotated[
-    Decimal, Field(gt=0, le=1000, max_digits=6, decimal_places=2, description="Most new calls in a second.")
 ]
 Channels = Annotated[int, Field(ge=0, le=100_000, description="Most calls at once.")]
 Format = Literal["e164", "national", "digits"]
@@ -65,6 +62,21 @@ class Node(Out):
     alive: bool = Field(description="Whether an engine holds its lease now.")
     lease_until: datetime | None
     started_at: datetime | None
+
+
+class NodeLimits(In):
+    """What a node may carry; null: no limit of its own. Both are set."""
+
+    max_channels: Annotated[int, Field(ge=1, le=100_000, description="Most customers' calls at once.")] | None
+    max_cps: Rate | None
+
+
+class NodeLimitsOut(Out):
+    """What a node may carry."""
+
+    name: str
+    max_channels: int | None
+    max_cps: Decimal | None
 
 
 class Nodes(Out):

@@ -105,9 +105,9 @@ async def test_an_answer_is_in_the_budget_while_it_is_talked_and_once_when_it_is
     snapshots = stage.engine.parts.placing._snapshots
 
     def answered() -> int:
-        return snapshots.of(project).answered
+        return snapshots.take([project]).snapshots[project.id].answered
 
-    await stage.until(lambda: snapshots.of(project).counted, "the counts of the day")
+    await stage.until(lambda: snapshots.take([project]).snapshots[project.id].counted, "the counts of the day")
     assert answered() == 0
     await stage.asterisk.answer(call.attempt_id)
     await stage.until(lambda: stage.state(agent_id) is AgentState.TALKING, "conversation")
@@ -126,6 +126,6 @@ async def test_who_goes_on_a_break_after_this_call_is_not_counted_on(stage: Stag
     await stage.asterisk.answer(call.attempt_id)
     await stage.until(lambda: stage.state(agent_id) is AgentState.TALKING, "conversation")
     snapshots = stage.engine.parts.placing._snapshots
-    assert [state for state, _ in snapshots.of(project).agents] == [AgentState.TALKING]
+    assert [state for state, _ in snapshots.take([project]).snapshots[project.id].agents] == [AgentState.TALKING]
     await stage.engine.execute(AgentBreak(agent_id=agent_id, reason="lunch"))
-    assert [state for state, _ in snapshots.of(project).agents] == [AgentState.BREAK]
+    assert [state for state, _ in snapshots.take([project]).snapshots[project.id].agents] == [AgentState.BREAK]

@@ -85,8 +85,8 @@ async def test_an_agent_without_a_call_is_explained_by_state_seat_and_projects(s
     stranger = await an_agent(stage.pool)
     assert _why(stage.engine.explain_agent(stranger)) == "logged_out"
     agent_id = await stage.agent(project)
-    await stage.until(lambda: str(project.id) in _projects(stage, agent_id), "a decision")
-    assert _projects(stage, agent_id)[str(project.id)] in {"leads", "agents", "nothing"}
+    reasons = {"leads", "agents", "nothing"}
+    await stage.until(lambda: _projects(stage, agent_id).get(str(project.id)) in reasons, "a decision with the agent")
     assert _why(stage.engine.explain_agent(await stage.agent(project, wanted="break"))) == "break"
     stage.on_floor(agent_id).project_ids = frozenset()
     assert _why(stage.engine.explain_agent(agent_id)) == "no_project"
