@@ -12,7 +12,7 @@ from dialer.db.attempts import Progress
 from dialer.domain.call_table import CALL_TABLE, CallEvent
 from dialer.domain.machine import Kind
 from dialer.domain.outcomes import Ending, Outcome, outcome_of
-from dialer.domain.states import CallState
+from dialer.domain.states import AgentState, CallState
 from dialer.engine.clock import Clock
 from dialer.engine.floor import Call, Floor
 from dialer.engine.journal import Journal
@@ -58,12 +58,19 @@ class Calls:
         self._journal.progress(progress_of(call))
         if event is CallEvent.BRIDGED:
             if before is not CallState.HELD and call.answered_s:
-                self._metrics.answer_to_bridge.observe(self._clock.monotonic() - call.answered_s)
+                self._measure_bridge(call, call.answered_s)
             self._floor.waiting.pop(call.attempt_id, None)
             for tell in self.on_bridged:
                 tell(call)
         self._publishing.call(call)
         return True
+
+    def _measure_bridge(self, call: Call, answered_s: float) -> None:
+        now_s = self._clock.monotonic()
+        self._metrics.answer_to_bridge.observe(now_s - answered_s)
+        agent = self._floor.agents.get(call.agent_id) if call.agent_id is not None else None
+        if agent is not None and agent.state is AgentState.RESERVED:
+            self._metrics.agent_to_bridge.observe(now_s - max(answered_s, agent.since_s))
 
     def agent_changed(self, call: Call) -> None:
         """The call was promised to an agent, or given to another."""

@@ -27,6 +27,12 @@ class Metrics:
         self.answer_to_bridge = Histogram(
             "waihu_answer_to_bridge_seconds", "From answer to both sides bridged", buckets=_BRIDGE_S, registry=registry
         )
+        self.agent_to_bridge = Histogram(
+            "waihu_agent_to_bridge_seconds",
+            "From customer and agent both there to both sides bridged",
+            buckets=_BRIDGE_S,
+            registry=registry,
+        )
         self.stragglers = Counter("waihu_stragglers", "Late, doubled or reordered news", ["of"], registry=registry)
         self.illegal = Counter("waihu_illegal_events", "Events that a state table refuses", ["of"], registry=registry)
         self.reconciled = Counter("waihu_reconciled", "Repairs by reconciliation", ["what"], registry=registry)

@@ -26,6 +26,13 @@ select attempt_id, state, reason, duration_ms, path, sha256, bytes, project_key_
 _ANSWER_TO_BRIDGE_MS = """
 select extract(epoch from bridged_at - answered_at) * 1000 as ms from attempts where bridged_at is not null order by 1
 """
+# A customer may wait for an agent, which is pacing; what comes after the promise is ours alone.
+_AGENT_TO_BRIDGE_MS = """
+select extract(epoch from a.bridged_at - greatest(a.answered_at, promised.at)) * 1000 as ms
+from attempts a
+join (select attempt_id, min(began_at) as at from agent_times where state = 'reserved' group by attempt_id) promised on promised.attempt_id = a.id
+where a.bridged_at is not null order by 1
+"""
 
 
 async def attempts(connection: asyncpg.Connection[asyncpg.Record]) -> list[AttemptFact]:
@@ -54,6 +61,11 @@ async def recordings(connection: asyncpg.Connection[asyncpg.Record], store: Path
 async def answer_to_bridge_ms(connection: asyncpg.Connection[asyncpg.Record]) -> list[float]:
     """From the customer's answer to both hearing each other, for every bridged call."""
     return [float(row["ms"]) for row in await connection.fetch(_ANSWER_TO_BRIDGE_MS)]
+
+
+async def agent_to_bridge_ms(connection: asyncpg.Connection[asyncpg.Record]) -> list[float]:
+    """From the moment when there was a customer and an agent for them to both hearing each other, for every bridged call."""
+    return [float(row["ms"]) for row in await connection.fetch(_AGENT_TO_BRIDGE_MS)]
 
 
 def carrier_facts(records: Iterable[CarrierCdr]) -> list[CarrierFact]:

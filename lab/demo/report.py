@@ -39,6 +39,7 @@ class Facts:
     recordings: Sequence[RecordingFact]
     carrier: Sequence[CarrierFact]
     answer_to_bridge_ms: Sequence[float]
+    agent_to_bridge_ms: Sequence[float]
     mismatches: Sequence[Mismatch]
     agents: int
     seconds: float
@@ -54,7 +55,6 @@ def figures(facts: Facts) -> dict[str, Any]:
     answered = [attempt for attempt in facts.attempts if attempt.answered_at is not None]
     recordings = {recording.attempt_id: recording for recording in facts.recordings}
     abandoned = [attempt for attempt in facts.attempts if attempt.abandoned]
-    p50, p99 = percentile(facts.answer_to_bridge_ms, 0.5), percentile(facts.answer_to_bridge_ms, 0.99)
     words = outcomes(facts.attempts)
     return {
         "attempts": len(facts.attempts),
@@ -73,7 +73,8 @@ def figures(facts: Facts) -> dict[str, Any]:
         "carrier_cdr": len(facts.carrier),
         "carrier_answered": sum(call.answered is not None for call in facts.carrier),
         "mismatches": [asdict(mismatch) for mismatch in facts.mismatches],
-        "answer_to_bridge_ms": {"p50": _rounded(p50), "p99": _rounded(p99)},
+        "answer_to_bridge_ms": _percentiles(facts.answer_to_bridge_ms),
+        "agent_to_bridge_ms": _percentiles(facts.agent_to_bridge_ms),
         "abandonment": round(len(abandoned) / len(answered), 4) if answered else None,
         "abandonment_budget": {name: facts.budget[name] for name in _BUDGET},
         "utilisation": None if facts.utilisation is None else round(facts.utilisation, 4),
@@ -132,8 +133,9 @@ def print_summary(console: Console, result: dict[str, Any], path: Path) -> None:
     table.add_column(justify="right")
     for name in ("attempts", "answered", "bridged", "abandoned", "recordings", "agents", "carrier_cdr"):
         table.add_row(name.replace("_", " "), str(result[name]))
-    wait = result["answer_to_bridge_ms"]
-    table.add_row("answer to bridge, ms", f"p50 {wait['p50']}  p99 {wait['p99']}")
+    for name in ("answer_to_bridge_ms", "agent_to_bridge_ms"):
+        took = result[name]
+        table.add_row(name.removesuffix("_ms").replace("_", " ") + ", ms", f"p50 {took['p50']}  p99 {took['p99']}")
     table.add_row("seconds", str(result["seconds"]))
     _add_pace(table, result)
     for title in ("outcomes", "behaviours", "dispositions"):
@@ -167,6 +169,10 @@ def _add_pace(table: Table, result: dict[str, Any]) -> None:
     table.add_row(
         "abandonment budget", f"{budget['left']} left of {budget['allowed']} (cap {float(budget['cap']):.0%})"
     )
+
+
+def _percentiles(values: Sequence[float]) -> dict[str, float | None]:
+    return {"p50": _rounded(percentile(values, 0.5)), "p99": _rounded(percentile(values, 0.99))}
 
 
 def _rounded(value: float | None) -> float | None:

@@ -185,6 +185,7 @@ class Demo:
                 attempts = await evidence.attempts(connection)
                 recordings = await evidence.recordings(connection, self.floor.store_dir, self.floor.recording_keys)
                 waits_ms = await evidence.answer_to_bridge_ms(connection)
+                connecting_ms = await evidence.agent_to_bridge_ms(connection)
                 leaks = await _leaks(connection)
                 paced = await pace.measured(connection, staffed.project_id)
         with self.console.status("asking the simulator what it would have said"):
@@ -195,7 +196,7 @@ class Demo:
             dispositions.update(robot.notes.dispositions)
         options = self.options
         facts = report.Facts(
-            attempts=attempts, recordings=recordings, carrier=carrier, answer_to_bridge_ms=waits_ms, mismatches=[*compare.compare(attempts, recordings, carrier), *leaks],
+            attempts=attempts, recordings=recordings, carrier=carrier, answer_to_bridge_ms=waits_ms, agent_to_bridge_ms=connecting_ms, mismatches=[*compare.compare(attempts, recordings, carrier), *leaks],
             agents=len(staffed.seats), seconds=seconds, dispositions=dict(dispositions),
             utilisation=None if paced is None else paced.utilisation, budget=await admin.get(f"/projects/{staffed.project_id}/abandonment"), forecast=foreseen,
             settings={"mode": options.mode, "ratio": options.ratio, "seed": options.seed, "people": options.people, "time_scale": options.time_scale},

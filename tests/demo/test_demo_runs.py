@@ -71,9 +71,10 @@ def test_list_is_dialled_to_its_end_and_every_book_agrees(name: str, mode: str) 
     assert 0.9 * result["bridged"] < sum(result["dispositions"].values()) <= result["bridged"]
     assert result["forecast"].keys() >= {"utilisation_percent", "abandoned_percent"}
     assert set(result) >= {
-        "attempts", "answered", "bridged", "abandoned", "recordings", "agents", "outcomes", "carrier_cdr", "mismatches", "answer_to_bridge_ms", "seconds",
+        "attempts", "answered", "bridged", "abandoned", "recordings", "agents", "outcomes", "carrier_cdr", "mismatches", "answer_to_bridge_ms", "agent_to_bridge_ms", "seconds",
     }  # fmt: skip
-    assert result["answer_to_bridge_ms"].keys() == {"p50", "p99"}
+    assert result["answer_to_bridge_ms"].keys() == result["agent_to_bridge_ms"].keys() == {"p50", "p99"}
+    assert result["agent_to_bridge_ms"]["p99"] <= result["answer_to_bridge_ms"]["p99"]
     assert left_over(name) == []
 
 

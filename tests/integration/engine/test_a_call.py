@@ -69,10 +69,16 @@ async def test_waiting_customer_gets_the_agent_who_becomes_free_within_the_limit
     await stage.asterisk.answer(first.attempt_id)
     waiting = asyncio.get_running_loop().create_task(stage.asterisk.answer(second.attempt_id))
     await stage.until(lambda: second.waiter is not None, "customer in the queue")
+    await asyncio.sleep(0.3)  # so long the customer waits for an agent
     stage.asterisk.hang_up(first.attempt_id)
     told = await waiting
     assert told["WAIHU_ACTION"] == "bridge"
     await stage.until(lambda: stage.on_floor(agent_id).attempt_id == second.attempt_id, "second call")
+    await stage.until(lambda: second.state is CallState.BRIDGED, "second conversation")
+    measured = stage.engine.parts.metrics.registry.get_sample_value
+    of_customer, of_system = (measured(f"waihu_{name}_to_bridge_seconds_sum") or 0 for name in ("answer", "agent"))
+    assert measured("waihu_agent_to_bridge_seconds_count") == 2
+    assert of_system < of_customer - 0.3
 
 
 async def test_customer_who_leaves_while_waiting_is_early_and_not_abandoned(stage: Stage) -> None:
