@@ -7,22 +7,20 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import Any
 
+# The aim, in abandoned calls left, and the pull towards it, by the cube root of the calls that the period allows; see `Steering`.
+_AIM, _PULL, _PULL_UP = 1.0, 2.6, 1.0
+_DRIFT, _DRIFT_REACH = 0.125, 1.0  # half of what would be critically damped
+_PERIOD_ANSWERS_OF_AGENT = 240.0  # a shift's; a longer period shows by its answers
 # The credit of a young period: this share of what its first answers will allow, for so many answers (of a few agents, of any, of each of many).
 _CREDIT = 0.3
 _FIRST_ANSWERS_OF_FEW, _FIRST_ANSWERS, _FIRST_ANSWERS_OF_AGENT = 150.0, 1_200.0, 60.0
-# The reserve: abandoned calls that are aimed to be left, some for bad luck and a share of the budget; with fewer left theta shrinks,
-# in small teams, where a call is long in earning, to almost nothing.
-_RESERVE_CALLS, _RESERVE_CALLS_OF_AGENT, _RESERVE_CALLS_AT_MOST, _RESERVE = 2.0, 0.08, 6.0, 0.045
-_LEAST_CARE, _LEAST_CARE_FROM_AGENTS = 0.3, 20.0
+# With fewer calls than this left theta shrinks; in small teams, where a call is long in earning, to almost nothing.
+_RESERVE, _LEAST_CARE, _LEAST_CARE_FROM_AGENTS = 2.0, 0.3, 20.0
 # The guard: so many calls beyond the room nothing is risked any more.
 _DEBT_CALLS_OF_AGENT, _DEBT_CALLS = 0.08, 5.0
 # A quarter of an hour shall stay under so many times the cap, where so many calls are allowed in it that it is not ruled by chance;
 # with fewer than `_WINDOW_CALLS` left in it theta shrinks.
-_WINDOW_S, _WINDOW_STEP_S, _WINDOW_CAPS, _WINDOW_SAYS, _WINDOW_CALLS = 900.0, 15.0, 2.5, 8.0, 5.0
-# The controller on log theta: for each call under the aim (a share of the cap), and for each answer and call under or over it.
-_AIM = 0.97
-_PROPORTIONAL, _PROPORTIONAL_REACH = 0.05, 0.5
-_INTEGRAL, _INTEGRAL_CALLS, _INTEGRAL_REACH = 0.0001, 5.0, 1.0
+_WINDOW_S, _WINDOW_STEP_S, _WINDOW_CAPS, _WINDOW_SAYS, _WINDOW_CALLS, _WINDOW_LEAST = 900.0, 15.0, 2.5, 8.0, 5.0, 0.3
 _LOWEST, _HIGHEST = 0.13, 5.0  # of the cap
 _LIVE_ANSWERS = 50
 _CREW_HALF_LIFE_S = 300.0
@@ -30,7 +28,14 @@ _CREW_HALF_LIFE_S = 300.0
 
 @dataclass(slots=True)
 class Steering:
-    """A controller with a proportional and an integral part on the log of theta, and a guard that it cannot overrule."""
+    """A controller with a proportional and an integral part on the log of theta, and a guard that it cannot overrule.
+
+    How hard to pull: the calls left wander, because abandoned calls come by chance. Near the aim they are an Ornstein-Uhlenbeck
+    process with variance 1 / (2 pull), and log theta has variance pull / 2. Utilisation rises with log theta but calls are abandoned in
+    proportion to theta, so that half of that variance is lost (Jensen); what is aimed to be left is lost too, and must be more than
+    two deviations of the calls left, or the day ends over the cap. The least loss of both together, with N calls allowed, is at a
+    pull in proportion to N^(-2/3) and an aim in proportion to N^(1/3).
+    """
 
     cap: float = 0.03
     agents: float = 0.0  # smoothed: one who comes or goes shall not change theta at that moment
@@ -53,8 +58,9 @@ class Steering:
         self.cap, self.answered, self.abandoned = cap, answered, abandoned
         share = 1 - 0.5 ** (seconds / _CREW_HALF_LIFE_S) if self.agents else 1.0
         self.agents += share * (agents - self.agents)
-        step = _INTEGRAL * max(-_INTEGRAL_CALLS, min(_INTEGRAL_CALLS, self.left))
-        self.drift = max(-_INTEGRAL_REACH, min(_INTEGRAL_REACH, self.drift + new * step))
+        off = max(-self.aim, min(self.aim, self.left - self.aim))
+        step = _DRIFT * cap * self.pull * self.pull * off
+        self.drift = max(-_DRIFT_REACH, min(_DRIFT_REACH, self.drift + new * step))
 
     @property
     def room(self) -> float:
@@ -65,34 +71,43 @@ class Steering:
         return self.cap * self.answered + credit - self.abandoned
 
     @property
-    def reserve(self) -> float:
-        """Abandoned calls that are aimed to be left."""
-        few = min(_RESERVE_CALLS_AT_MOST, _RESERVE_CALLS + _RESERVE_CALLS_OF_AGENT * self.agents)
-        return max(few, _RESERVE * self.cap * self.answered)
+    def left(self) -> float:
+        """Abandoned calls left, without any credit."""
+        return self.cap * self.answered - self.abandoned
 
     @property
-    def left(self) -> float:
-        """Calls under (or over) the aim, without any credit."""
-        return _AIM * self.cap * self.answered - self.abandoned
+    def allowed(self) -> float:
+        """Abandoned calls that the whole period allows, as far as can be said."""
+        return max(0.1, self.cap * max(self.answered, _PERIOD_ANSWERS_OF_AGENT * self.agents))
+
+    @property
+    def aim(self) -> float:
+        """Abandoned calls that are aimed to be left."""
+        return float(_AIM * self.allowed ** (1 / 3))
+
+    @property
+    def pull(self) -> float:
+        """How much log theta moves with each call more or less than the aim."""
+        return float(_PULL * self.allowed ** (-2 / 3))
 
     @property
     def theta(self) -> float:
         """The highest chance to be abandoned that a call may have; 0: none at all."""
         if self.room <= -min(_DEBT_CALLS, _DEBT_CALLS_OF_AGENT * self.agents):
             return 0.0
-        push = min(_PROPORTIONAL_REACH, max(0.0, _PROPORTIONAL * self.left))
+        push = min(_PULL_UP, self.pull * (self.left - self.aim))
         return self._care * max(_LOWEST * self.cap, min(_HIGHEST * self.cap, self.cap * math.exp(push + self.drift)))
 
     @property
     def _care(self) -> float:
         """How much theta is to shrink, because little is left of the budget or of this quarter of an hour."""
         least = _LEAST_CARE * min(1.0, self.agents / _LEAST_CARE_FROM_AGENTS)
-        of_budget = max(least, min(1.0, self.room / self.reserve)) ** 2
+        of_budget = max(least, min(1.0, self.room / _RESERVE))
         _, answered, abandoned = self.recent[0]
         allowed = _WINDOW_CAPS * self.cap * (self.answered - answered)
         if allowed < _WINDOW_SAYS:
             return of_budget
-        of_window = max(_LEAST_CARE, min(1.0, (allowed - self.abandoned + abandoned) / _WINDOW_CALLS)) ** 2
+        of_window = max(_WINDOW_LEAST, min(1.0, (allowed - self.abandoned + abandoned) / _WINDOW_CALLS)) ** 2
         return min(of_budget, of_window)
 
     def to_state(self) -> dict[str, Any]:

@@ -28,7 +28,16 @@ def test_theta_is_a_small_multiple_of_the_cap_at_most(answered: int, abandoned: 
 
 
 def test_on_the_aim_theta_is_about_the_cap() -> None:
-    assert 0.02 < steering(10_000, 287).theta < 0.04
+    for agents, answered in ((5, 1_000), (20, 10_000), (200, 40_000)):
+        aim = steering(answered, 0, agents=agents).aim
+        on_aim = steering(answered, round(0.03 * answered - aim), agents=agents)
+        assert 0.025 < on_aim.theta < 0.036
+
+
+def test_a_large_budget_is_steered_with_a_light_hand_and_more_to_spare() -> None:
+    small, large = steering(0, 0, agents=20), steering(0, 0, agents=160)
+    assert large.pull < small.pull / 3.5
+    assert 1.8 < large.aim / small.aim < 2.2
 
 
 def test_beyond_the_room_nothing_is_risked() -> None:
@@ -53,7 +62,7 @@ def test_a_new_period_begins_with_a_clean_window() -> None:
     late = steering(10_000, 200)
     late.see(300.0, 3.0, 0.03, 20, 10_150, 210)
     late.see(301.0, 1.0, 0.03, 20, 0, 0)
-    assert late.theta > 0.02
+    assert late.theta > 0.015
 
 
 def test_it_goes_on_after_a_restart_where_it_was() -> None:
