@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, replace
 from datetime import timedelta
 from enum import StrEnum
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -13,11 +14,13 @@ from rich.progress import track
 from dialer.cli.office import Office, in_office, now
 from dialer.cli.output import Output
 from dialer.db import measured_times
-from dialer.domain.errors import Conflict
+from dialer.domain.errors import BadRequest, Conflict
 from dialer.domain.pacing import Mode, policy_for
+from dialer.simulation.day import Day
 from dialer.simulation.durations import LogNormal
+from dialer.simulation.pictures import against_abandonment, in_a_line, over_the_day
 from dialer.simulation.replay import replayed
-from dialer.simulation.what_if import WhatIf, a_day, forecast_of
+from dialer.simulation.what_if import WhatIf, a_day, forecast_of, mean_curve, sentence
 from dialer.simulation.world import World, always
 from dialer.web.projects import routes
 
@@ -53,8 +56,17 @@ def simulate(
     leads: Annotated[int | None, typer.Option(help="Numbers on the list: how long do they last?", min=1)] = None,
     hours: Annotated[float, typer.Option(help="Length of the day.", min=0.1, max=24)] = 8.0,
     days: Annotated[int, typer.Option(help="How many days are played, each with another seed.", min=2, max=200)] = 6,
+    picture: Annotated[
+        Path | None, typer.Option(help="Draw utilisation against abandonment into this SVG file.")
+    ] = None,
+    curve: Annotated[
+        Path | None, typer.Option(help="Draw a mean day, by the quarter of an hour, into this SVG file.")
+    ] = None,
 ) -> None:
     """Utilisation, talk time, abandoned calls and how long the data lasts, mode by mode, with intervals."""
+    for file in (picture, curve):
+        if file is not None and (file.suffix != ".svg" or not file.parent.is_dir()):
+            raise BadRequest("picture_invalid", f"{file} cannot be drawn: name an .svg file in a folder that is there.")
     output: Output = context.obj.output
     if project is None:
         world = World(
@@ -65,25 +77,31 @@ def simulate(
             world = replace(world, quick_failure=1 - answer)
     else:
         world = in_office(lambda office: _of_project(office, project, history_days, agents=agents, hours=hours))
-    rows = [
-        _row(
-            one,
-            _forecast(
-                world, Mode(one.value), ratio, days, leads, quiet=output.as_json or not output.console.is_terminal
-            ),
-            for_programs=output.as_json,
-        )
-        for one in mode or list(Dialled)
-    ]
-    output.rows(rows, empty="")
+    quiet = output.as_json or not output.console.is_terminal
+    played = {one: _play(world, Mode(one.value), ratio, days, quiet=quiet) for one in mode or list(Dialled)}
+    found = {one: forecast_of(its_days, world, leads=leads) for one, its_days in played.items()}
+    curves = {one.value: mean_curve(its_days) for one, its_days in played.items()}
+    output.rows([_row(one, forecast, for_programs=output.as_json) for one, forecast in found.items()], empty="")
+    if not output.as_json:
+        for one, forecast in found.items():
+            output.done(f"\n{one.value}: {sentence(forecast, agents)}")
+            output.done(f"  busy, 0 to 100 %     {in_a_line([busy for _, busy, _ in curves[one.value]], 0, 100)}")
+            output.done(f"  abandoned, 0 to 10 % {in_a_line([lost for *_, lost in curves[one.value]], 0, 10)}")
+    title = f"{agents} agents" if project is None else f"{project}, {agents} agents"
+    if picture is not None:
+        points = {
+            one.value: [(100 * day.abandoned_share, 100 * day.utilisation) for day in its_days]
+            for one, its_days in played.items()
+        }
+        picture.write_text(against_abandonment(f"{title}: each point a day", points, world.cap), encoding="utf-8")
+    if curve is not None:
+        curve.write_text(over_the_day(f"{title}: a mean day", curves, world.cap), encoding="utf-8")
 
 
-def _forecast(world: World, mode: Mode, ratio: float, days: int, leads: int | None, *, quiet: bool) -> WhatIf:
+def _play(world: World, mode: Mode, ratio: float, days: int, *, quiet: bool) -> list[Day]:
     """Day by day, with a bar for whoever waits for it."""
     seeds = track(range(days), mode.value, disable=quiet, transient=True)
-    return forecast_of(
-        [a_day(world, policy_for(mode), seed, mode=mode, ratio=ratio) for seed in seeds], world, leads=leads
-    )
+    return [a_day(world, policy_for(mode), seed, mode=mode, ratio=ratio) for seed in seeds]
 
 
 async def _of_project(office: Office, name: str, history_days: int, *, agents: int, hours: float) -> World:

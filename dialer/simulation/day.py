@@ -22,6 +22,10 @@ class Day:
     wrap_up_s: float = 0.0
     logged_in_s: float = 0.0
     windows: dict[int, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
+    worked_s: dict[int, float] = field(
+        default_factory=lambda: defaultdict(float)
+    )  # talk and wrap-up, by the quarter of an hour
+    seated_s: dict[int, float] = field(default_factory=lambda: defaultdict(float))  # logged in
 
     def answer(self, at_s: float, *, abandoned: bool) -> None:
         """Somebody answered and was given to an agent, or not."""
@@ -37,6 +41,10 @@ class Day:
         """Talk and wrap-up, of the time logged in."""
         return (self.talk_s + self.wrap_up_s) / self.logged_in_s
 
+    def curve(self) -> list[float]:
+        """Utilisation by the quarter of an hour."""
+        return [self.worked_s[n] / self.seated_s[n] for n in sorted(self.seated_s)]
+
     @property
     def abandoned_share(self) -> float:
         """Of the answered."""
@@ -46,3 +54,12 @@ class Day:
         """The highest share of abandoned calls in a quarter of an hour."""
         shares = [lost / count for n, (count, lost) in self.windows.items() if n * _WINDOW_S >= after_s and count]
         return max(shares, default=0.0)
+
+
+def by_quarter(into: dict[int, float], from_s: float, until_s: float) -> None:
+    """Add a stretch of time to the quarters of an hour that it lies in."""
+    while from_s < until_s:
+        window = int(from_s // _WINDOW_S)
+        end_s = min(until_s, (window + 1) * _WINDOW_S)
+        into[window] += end_s - from_s
+        from_s = end_s

@@ -10,7 +10,7 @@ from uuid import UUID
 
 from dialer.domain.pacing import FlightState, Learning, Mode, Observation, Policy, Seen, Snapshot
 from dialer.domain.states import AgentState
-from dialer.simulation.day import Day
+from dialer.simulation.day import Day, by_quarter
 from dialer.simulation.world import World
 
 # Ids only have to differ among the calls of a moment.
@@ -67,7 +67,7 @@ class Floor:
         for state, since_s in self._agents:
             if state is not AgentState.LOGGED_OUT:
                 self._spent(state, since_s)
-                day.logged_in_s += end_s
+                self._sat()
         return day
 
     def _push(self, at_s: float, act: Callable[[int], None], which: int) -> None:
@@ -231,7 +231,11 @@ class Floor:
 
     def _log_out(self, agent: int) -> None:
         self._become(agent, AgentState.LOGGED_OUT)
+        self._sat()
+
+    def _sat(self) -> None:
         self.day.logged_in_s += self._at_s
+        by_quarter(self.day.seated_s, 0.0, self._at_s)
 
     def _become(self, agent: int, state: AgentState) -> None:
         self._spent(*self._agents[agent])
@@ -242,6 +246,9 @@ class Floor:
             self.day.talk_s += self._at_s - since_s
         elif state is _WRAP_UP:
             self.day.wrap_up_s += self._at_s - since_s
+        else:
+            return
+        by_quarter(self.day.worked_s, since_s, self._at_s)
 
     def _tell(self, seen: Seen, since_s: float) -> None:
         if self._learn is not None:

@@ -45,6 +45,35 @@ def against_abandonment(title: str, series: Mapping[str, Sequence[tuple[float, f
     return _svg(830, 475, parts)
 
 
+def over_the_day(title: str, curves: Mapping[str, Sequence[tuple[float, float, float]]], cap: float) -> str:
+    """Utilisation above, abandonment below, by the hour; each curve as `what_if.mean_curve` gives it."""
+    hours = max((curve[-1][0] + 0.25 for curve in curves.values() if curve), default=1.0)
+    across, up, down = Axis(0, hours, 70, 620), Axis(0, 100, 260, 50), Axis(0, 10, 420, 300)
+    parts = [
+        _text(70, 28, title, "t"),
+        _text(310, 458, "hours"),
+        _text(70, 294, "abandoned, % (more than 10 on the edge)"),
+    ]
+    parts += [_line(70, up.at(n), 620, up.at(n)) + _text(40, up.at(n) + 4, str(n)) for n in range(0, 101, 25)]
+    parts += [_line(70, down.at(n), 620, down.at(n)) + _text(40, down.at(n) + 4, str(n)) for n in (0, 5, 10)]
+    parts += [_text(across.at(n) - 4, 438, str(n)) for n in range(int(hours) + 1)]
+    parts.append(_line(70, down.at(100 * cap), 620, down.at(100 * cap), "c"))
+    for n, (name, curve) in enumerate(curves.items()):
+        colour = _COLOURS[n % len(_COLOURS)]
+        for axis, column in ((up, 1), (down, 2)):
+            path = " ".join(f"{across.at(point[0] + 0.125)},{axis.at(point[column])}" for point in curve)
+            parts.append(f'<polyline points="{path}" fill="none" stroke="{colour}" stroke-width="1.5"/>')
+        parts.append(f'<circle cx="650" cy="{66 + 24 * n}" r="5" fill="{colour}"/>' + _text(662, 70 + 24 * n, name))
+    return _svg(830, 475, parts)
+
+
+def in_a_line(values: Sequence[float], lowest: float, highest: float) -> str:
+    """A curve for the terminal: a block for each value, the higher the fuller."""
+    blocks = "▁▂▃▄▅▆▇█"
+    axis = Axis(lowest, highest, 0, len(blocks) - 1)
+    return "".join(blocks[round(axis.at(value))] for value in values)
+
+
 def bars(title: str, rows: Mapping[str, Mapping[str, float]]) -> str:
     """Utilisation in percent: for each row a bar for each policy."""
     across = Axis(0, 100, 260, 700)

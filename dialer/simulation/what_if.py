@@ -62,6 +62,28 @@ def forecast_of(days: Sequence[Day], world: World, *, leads: int | None = None) 
     )
 
 
+def sentence(found: WhatIf, agents: int) -> str:
+    """The forecast as a supervisor says it."""
+    said = [
+        f"With {agents} agents: talk {found.talk_min_per_hour} min/h",
+        f"{found.utilisation_percent} % of their time busy",
+        f"abandoned {found.abandoned_percent} %",
+    ]
+    if found.data_lasts_h is not None:
+        said.append(f"data lasts {found.data_lasts_h} h")
+    return ", ".join(said) + "."
+
+
+def mean_curve(days: Sequence[Day]) -> list[tuple[float, float, float]]:
+    """A mean day: for each quarter of an hour its beginning in hours, utilisation and the share of the answered that was abandoned, in percent."""
+    curves = [day.curve() for day in days]
+    found = []
+    for n in range(min(map(len, curves))):
+        answered, abandoned = (sum(day.windows[n][k] for day in days if n in day.windows) for k in (0, 1))
+        found.append((n / 4, 100 * fmean(curve[n] for curve in curves), 100 * abandoned / max(1, answered)))
+    return found
+
+
 def interval(figures: Sequence[float]) -> Interval:
     """Of a further day like these: Student's t, by its expansion around the normal quantile (Abramowitz and Stegun, 26.7.5)."""
     n = len(figures)

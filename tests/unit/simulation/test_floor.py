@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from random import Random
 from xml.etree import ElementTree as ET
@@ -15,8 +16,8 @@ from dialer.domain.states import AgentState
 from dialer.simulation import Day, Floor, Steps, World, always
 from dialer.simulation.compare import POLICIES, Overdial, play
 from dialer.simulation.durations import Duration, LogNormal, Measured, Mixture
-from dialer.simulation.pictures import against_abandonment, bars
-from dialer.simulation.what_if import a_day, forecast_of, interval
+from dialer.simulation.pictures import against_abandonment, bars, in_a_line, over_the_day
+from dialer.simulation.what_if import a_day, forecast_of, interval, mean_curve, sentence
 
 HOUR = World(agents=8, answer=always(0.3), hours=1)
 ONE_TO_ONE = FixedRatio(calls_per_ready_agent=1.0)
@@ -127,6 +128,34 @@ def test_the_forecast_says_what_a_day_comes_to() -> None:
     assert forecast.talk_min_per_hour.mean < 0.6 * forecast.utilisation_percent.mean
     assert forecast.data_lasts_h is not None
     assert forecast.data_lasts_h.mean == pytest.approx(1_000 / forecast.placed_per_hour.mean, rel=0.05)
+
+
+def test_a_days_curve_adds_up_to_the_day() -> None:
+    day = Floor(replace(HOUR, leaving=(0.5, 1_700.0, 60.0)), ONE_TO_ONE, Random(1)).run()
+    assert sum(day.worked_s.values()) == pytest.approx(day.talk_s + day.wrap_up_s)
+    assert sum(day.seated_s.values()) == pytest.approx(day.logged_in_s)
+    assert len(day.curve()) == 4
+    assert all(0 < busy <= 1 for busy in day.curve())
+
+
+def test_a_mean_day_is_drawn_quarter_by_quarter() -> None:
+    days = [a_day(HOUR, Overdial(3.0), seed) for seed in range(2)]
+    curve = mean_curve(days)
+    assert [at for at, _, _ in curve] == [0, 0.25, 0.5, 0.75]
+    assert max(lost for *_, lost in curve) > 0
+    assert in_a_line([0, 50, 100, 120], 0, 100) == "▁▅██"
+    drawn = ET.fromstring(over_the_day("x < y", {"3:1": curve}, 0.03))
+    assert len([element for element in drawn.iter() if element.tag.endswith("polyline")]) == 2
+
+
+def test_the_forecast_is_said_in_a_sentence() -> None:
+    days = [a_day(HOUR, ONE_TO_ONE, seed) for seed in range(3)]
+    said = sentence(forecast_of(days, HOUR, leads=1_000), HOUR.agents)
+    assert re.fullmatch(
+        r"With 8 agents: talk \d\d\.\d ± \d+\.\d min/h, \d\d\.\d ± \d+\.\d % of their time busy, abandoned 0\.0 ± 0\.0 %,"
+        r" data lasts \d\.\d ± \d\.\d h\.",
+        said,
+    )
 
 
 def test_an_interval_holds_a_further_day_like_these() -> None:
