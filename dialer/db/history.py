@@ -120,39 +120,20 @@ class RecordingRow:
     customer_db: float | None
     agent_db: float | None
     number: str
+    disposition: str | None
+    note: str
+    tags: list[str]
     mask_numbers: bool
 
 
-_RECORDING = """r.id, r.attempt_id, r.lead_id, r.project_id, r.agent_id, r.state, r.reason, r.path, r.sha256, r.bytes, r.duration_ms,
+RECORDING_COLUMNS = """r.id, r.attempt_id, r.lead_id, r.project_id, r.agent_id, r.state, r.reason, r.path, r.sha256, r.bytes, r.duration_ms,
     r.started_at, r.ended_at, r.created_at, r.verified_at, r.project_key_id,
     r.wrapped_key, r.key_destroyed_at, r.content_sha256, r.content_bytes, r.customer_ms, r.agent_ms, r.customer_first_word_ms, r.agent_first_word_ms,
     r.dead_air_ms, r.longest_silence_ms, r.talk_over_ms, r.talk_overs, r.longest_monologue_ms, r.customer_db, r.agent_db,
-    a.number, p.mask_numbers"""
-
-RECORDINGS = f"""
-select {_RECORDING} from recordings r
-join attempts a on a.id = r.attempt_id
-join projects p on p.id = r.project_id
-where ($1::timestamptz is null or (r.created_at, r.id) < ($1, $2::uuid)) and ($3::uuid is null or r.project_id = $3)
-  and ($4::uuid is null or r.agent_id = $4) and ($5::text is null or r.state = $5)
-  and ($6::timestamptz is null or r.started_at >= $6) and ($7::timestamptz is null or r.started_at < $7)
-order by r.created_at desc, r.id desc limit $8
-"""
-
-
-async def recordings(
-    conn: Connection, *, after: tuple[datetime, UUID] | None, project_id: UUID | None, agent_id: UUID | None, state: str | None,
-    since: datetime | None, until: datetime | None, limit: int,
-) -> list[RecordingRow]:  # fmt: skip
-    """Recordings, newest first."""
-    at, last = after or (None, None)
-    rows = await conn.fetch(RECORDINGS, at, last, project_id, agent_id, state, since, until, limit)
-    return [RecordingRow(**dict(row)) for row in rows]
-
+    r.number, r.disposition, r.note, r.tags, p.mask_numbers"""
 
 RECORDING = f"""
-select {_RECORDING} from recordings r
-join attempts a on a.id = r.attempt_id
+select {RECORDING_COLUMNS} from recordings r
 join projects p on p.id = r.project_id
 where r.id = $1
 """

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from dialer.db import history
+from campaigns.numbers import normalise
+from dialer.db import history, recording_search
 from dialer.db.history import RecordingRow
+from dialer.db.recording_search import Wanted
 from dialer.domain.errors import NotFound
 from dialer.web.api import operation
 from dialer.web.call import Call
-from dialer.web.fields import Page, after_cursor, moment, page_of
-from dialer.web.masking import shown
-from dialer.web.recordings.types import Recording, RecordingQuery, Talk, Waveform
+from dialer.web.fields import Page, after_cursor, page_of
+from dialer.web.masking import scrubbed, shown
+from dialer.web.recordings.types import Recording, RecordingQuery, Tags, Talk, Waveform
 from dialer.web.roles import LISTENERS
 from recorder import ledger
 
@@ -19,13 +21,29 @@ from recorder import ledger
 @operation("GET", "/recordings", roles=LISTENERS, summary="List recordings")
 async def list_recordings(call: Call, query: RecordingQuery) -> Page[Recording]:
     """Newest first."""
-    after = after_cursor(query.cursor, moment, UUID)
+    after = after_cursor(query.cursor, UUID)
+    asked = {name: getattr(query, name) for name in Wanted.__slots__}
+    if query.number is not None:
+        asked["number"] = normalise(query.number, call.deps.settings.region).e164
     async with call.connection() as conn:
-        rows = await history.recordings(
-            conn, after=after, project_id=query.project_id, agent_id=query.agent_id, state=query.state, since=query.since,  # type: ignore[arg-type]
-            until=query.until, limit=query.limit + 1,
-        )  # fmt: skip
-    return page_of(rows, query.limit, _shown, lambda row: [row.created_at, row.id])
+        rows = await recording_search.search(
+            conn, Wanted(**asked), before=after[0] if after else None, limit=query.limit + 1
+        )
+    return page_of(rows, query.limit, _shown, lambda row: [row.attempt_id])
+
+
+@operation("PUT", "/recordings/{recording_id}/tags", roles=LISTENERS, summary="Tag a recording")
+async def set_tags(call: Call, recording_id: UUID, body: Tags) -> Recording:
+    """These tags, and no others."""
+    tags = sorted(set(body.tags))
+    async with call.transaction() as conn:
+        of = await recording_search.set_tags(conn, recording_id, tags)
+        row = _there(await history.recording(conn, recording_id))
+        if of is not None:
+            await call.audit(
+                conn, "recording_tagged", "recording", recording_id, project_id=of[0], call_id=of[1], tags=tags
+            )
+        return _shown(row)
 
 
 @operation("GET", "/recordings/{recording_id}", roles=LISTENERS, summary="What is known of a recording")
@@ -51,13 +69,14 @@ def _shown(row: RecordingRow) -> Recording:
     values = {
         name: getattr(row, name)
         for name in Recording.model_fields
-        if name not in {"call_id", "sha256", "number", "talk"}
+        if name not in {"call_id", "sha256", "number", "talk", "note"}
     }
     return Recording(
         **values,
         call_id=row.attempt_id,
         sha256=row.sha256.hex() if row.sha256 else None,
         number=shown(row.number, masked=row.mask_numbers),
+        note=scrubbed(row.note, row.number, masked=row.mask_numbers),
         talk=None if row.customer_ms is None else Talk.model_validate(row),
     )
 

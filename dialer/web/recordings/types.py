@@ -8,8 +8,10 @@ from uuid import UUID
 
 from pydantic import Field
 
-from dialer.web.fields import In, Line, Masked, Moment, Out, PageQuery
+from dialer.web.fields import In, Line, Masked, Moment, Name, Number, Out, PageQuery
 
+Tag = Annotated[Name, Field(max_length=60)]
+Ms = Annotated[int, Field(ge=0, le=2**31 - 1)]
 State = Literal["pending", "stored", "missing", "poisoned", "archived", "deleted"]
 
 
@@ -21,6 +23,18 @@ class RecordingQuery(PageQuery):
     state: State | None = None
     since: Moment | None = Field(default=None, description="Answered at or after.")
     until: Moment | None = Field(default=None, description="Answered before.")
+    number: Number | None = Field(default=None, description="The whole number: parts would tell what a project masks.")
+    disposition: Line | None = None
+    tag: Tag | None = None
+    text: Line | None = Field(default=None, min_length=2, description="Part of the agent's note.")
+    fault: Line | None = Field(default=None, description="What is wrong with it, for example clipped.")
+    shortest_ms: Ms | None = None
+    longest_ms: Ms | None = None
+    customer_spoke: bool | None = None
+    dead_air_from_ms: Ms | None = None
+    talk_over_from_ms: Ms | None = None
+    monologue_from_ms: Ms | None = None
+    first_word_from_ms: Ms | None = Field(default=None, description="The agent's first word came so late.")
 
 
 class Talk(Out):
@@ -81,6 +95,12 @@ class RecordingLink(Out):
     until: datetime
 
 
+class Tags(In):
+    """All of them."""
+
+    tags: list[Tag] = Field(max_length=50)
+
+
 class Waveform(Out):
     """Peaks of both sides, 0 to 255 of full scale."""
 
@@ -106,4 +126,7 @@ class Recording(Out):
     started_at: datetime | None
     ended_at: datetime | None
     verified_at: datetime | None
+    disposition: str | None
+    note: str = Field(description="The agent's; without the number where the project masks numbers.")
+    tags: list[str]
     talk: Talk | None = Field(description="Null where the call was not analysed.")

@@ -1,0 +1,114 @@
+"""Finding recordings: one table, newest first by the id of the call, each filter beside an index that serves it (docs/recordings.md).
+
+The statement is put together from what was asked for, so that the planner sees just that.
+"""
+
+# ruff: noqa: S608  # what is put together here are constants of this file; values are always arguments
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, fields
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from dialer.db.history import RECORDING_COLUMNS, RecordingRow
+from dialer.db.sql import Connection
+
+LONGEST_RING = timedelta(minutes=10)
+"""A call's id begins with the time it was placed; it was answered at most this much later."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What is looked for; None: whatever. Times are of the answer; `text` is part of the agent's note, two characters at least."""
+
+    project_id: UUID | None = None
+    agent_id: UUID | None = None
+    state: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    number: str | None = None
+    disposition: str | None = None
+    tag: str | None = None
+    text: str | None = None
+    fault: str | None = None
+    shortest_ms: int | None = None
+    longest_ms: int | None = None
+    customer_spoke: bool | None = None
+    dead_air_from_ms: int | None = None
+    talk_over_from_ms: int | None = None
+    monologue_from_ms: int | None = None
+    first_word_from_ms: int | None = None
+
+
+_CONDITIONS = {
+    "project_id": "r.project_id = {}",
+    "agent_id": "r.agent_id = {}",
+    "state": "r.state = {}",
+    "since": "r.started_at >= {}",
+    "until": "r.started_at < {}",
+    "number": "r.number = {}",
+    "disposition": "r.disposition = {}",
+    "tag": "r.tags <> '{{}}' and r.tags @> array[{}::text]",
+    "text": "r.note <> '' and pairs_of(r.note) @> pairs_of({0}) and position(lower({0}) in lower(r.note)) > 0",
+    "fault": "r.faults @> {}::text::jsonb",
+    "shortest_ms": "r.duration_ms >= {}",
+    "longest_ms": "r.duration_ms <= {}",
+    "customer_spoke": "(r.customer_ms > 0) = {}",
+    "dead_air_from_ms": "r.dead_air_ms >= {}",
+    "talk_over_from_ms": "r.talk_over_ms >= {}",
+    "monologue_from_ms": "r.longest_monologue_ms >= {}",
+    "first_word_from_ms": "r.agent_first_word_ms >= {}",
+}
+
+
+def statement(wanted: Wanted, *, before: UUID | None, limit: int) -> tuple[str, list[object]]:
+    """The search as SQL and its arguments. The ids are found first, in an index alone where it can be; rows are read for the page only."""
+    conditions, arguments = _where(wanted)
+    if before is not None:
+        arguments.append(before)
+        conditions.append(f"r.attempt_id < ${len(arguments)}")
+    arguments.append(limit)
+    sql = f"""
+with found as materialized (
+    select r.attempt_id from recordings r where {" and ".join(conditions) or "true"} order by r.attempt_id desc limit ${len(arguments)}
+)
+select {RECORDING_COLUMNS} from found f join recordings r on r.attempt_id = f.attempt_id join projects p on p.id = r.project_id
+order by r.attempt_id desc
+"""
+    return sql, arguments
+
+
+def _where(wanted: Wanted) -> tuple[list[str], list[object]]:
+    conditions: list[str] = []
+    arguments: list[object] = []
+    for one in fields(wanted):
+        value = getattr(wanted, one.name)
+        if value is None:
+            continue
+        arguments.append(json.dumps([{"fault": value}]) if one.name == "fault" else value)
+        conditions.append(_CONDITIONS[one.name].format(f"${len(arguments)}"))
+    # The same span as ids, which is what the indexes are sorted by.
+    if wanted.since is not None:
+        arguments.append(wanted.since - LONGEST_RING)
+        conditions.append(f"r.attempt_id >= uuid7_floor(${len(arguments)}::timestamptz)")
+    if wanted.until is not None:
+        arguments.append(wanted.until)
+        conditions.append(f"r.attempt_id < uuid7_floor(${len(arguments)}::timestamptz)")
+    return conditions, arguments
+
+
+async def search(conn: Connection, wanted: Wanted, *, before: UUID | None, limit: int) -> list[RecordingRow]:
+    """Recordings, the newest call first, from before a call on."""
+    sql, arguments = statement(wanted, before=before, limit=limit)
+    return [RecordingRow(**dict(row)) for row in await conn.fetch(sql, *arguments)]
+
+
+_TAG = "update recordings set tags = $2 where id = $1 returning project_id, attempt_id"
+
+
+async def set_tags(conn: Connection, recording_id: UUID, tags: list[str]) -> tuple[UUID, UUID] | None:
+    """Its tags from now on; the project and the call, or None where there is no such recording."""
+    row = await conn.fetchrow(_TAG, recording_id, tags)
+    return (row["project_id"], row["attempt_id"]) if row else None
