@@ -11,6 +11,8 @@ from uuid import UUID
 import asyncpg
 
 from campaigns.errors import BadInput, Conflict, Missing
+from campaigns.locality.locating import PLACE_NOW
+from campaigns.locality.plan import zone_of
 from campaigns.numbers import normalise
 from campaigns.sql import Connection
 from campaigns.states import LeadState
@@ -22,7 +24,8 @@ MAX_NAME = 200
 class Lead:
     """A lead as it is now. `next_at` is None for one that may be called at any time.
 
-    `other_numbers` are tried after `number`, in this order; `reference` is the client's own key for the person; `zone` is the number's (None: not known).
+    `other_numbers` are tried after `number`, in this order; `reference` is the client's own key for the person; `zone`, `province` and `city` are the number's (None: not known);
+    `carrier` is what the list says, else what the tables say.
     """
 
     id: int
@@ -32,6 +35,9 @@ class Lead:
     other_numbers: list[str]
     reference: str | None
     zone: str | None
+    carrier: str | None
+    province: str | None
+    city: str | None
     name: str
     fields: dict[str, Any]
     state: LeadState
@@ -45,16 +51,19 @@ class Lead:
     created_at: datetime
 
 
-_COLUMNS = """id, project_id, import_id, number, other_numbers, reference, zone, name, fields, state, priority, nullif(next_at, '-infinity') as next_at, attempts, last_outcome,
-       last_attempt_at, disposition, callback_agent_id, created_at"""
+_COLUMNS = """id, project_id, import_id, number, other_numbers, reference, zone, coalesce(carrier, (select p.carrier from places p where p.id = place_id)) as carrier,
+       (select nullif(p.province, '') from places p where p.id = place_id) as province, (select nullif(p.city, '') from places p where p.id = place_id) as city,
+       name, fields, state, priority, nullif(next_at, '-infinity') as next_at, attempts, last_outcome, last_attempt_at, disposition, callback_agent_id, created_at"""
 
-_ADD = """
-insert into leads (project_id, number, name, fields, priority, state)
-values ($1, $2, $3, $4, $5, case when exists (select from do_not_call d join projects p on p.id = $1
-                   where d.number = $2 and (d.client is null or d.client = p.client) and (d.project_id is null or d.project_id = $1)
-                     and coalesce(d.expires_at, 'infinity') > now()) then 'do_not_call' else 'new' end)
+_ADD = f"""
+insert into leads (project_id, number, name, fields, priority, place_id, zone, state)
+select $1, n.number, $3, $4, $5, place.id, coalesce(nullif(place.zone, ''), nullif($6, '')),
+       case when exists (select from do_not_call d join projects p on p.id = $1
+                         where d.number = n.number and (d.client is null or d.client = p.client) and (d.project_id is null or d.project_id = $1)
+                           and coalesce(d.expires_at, 'infinity') > now()) then 'do_not_call' else 'new' end
+from (select $2::text as number) n {PLACE_NOW.format(number="n.number")}
 returning id
-"""
+"""  # noqa: S608 -- constants
 
 
 async def add_lead(
@@ -74,9 +83,8 @@ async def add_lead(
     if len(name) > MAX_NAME:
         raise BadInput("name_too_long", f"A name has at most {MAX_NAME} characters.")
     try:
-        lead_id: int = await conn.fetchval(
-            _ADD, project_id, normalise(number, region).e164, name, dict(fields or {}), priority
-        )
+        e164 = normalise(number, region).e164
+        lead_id: int = await conn.fetchval(_ADD, project_id, e164, name, dict(fields or {}), priority, zone_of(e164))
     except asyncpg.UniqueViolationError as error:
         raise Conflict("lead_exists", "The project has a lead with this number already.") from error
     except asyncpg.ForeignKeyViolationError as error:

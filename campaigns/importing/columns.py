@@ -23,6 +23,7 @@ KNOWN: Final[Mapping[str, frozenset[str]]] = {
     }),
     "name": frozenset({"name", "full name", "full_name", "customer", "customer name", "customer_name", "姓名", "客户", "客户姓名", "客户名称", "联系人", "名字"}),
     "priority": frozenset({"priority", "优先级"}),
+    "carrier": frozenset({"carrier", "运营商", "所属运营商", "携转运营商"}),
 }  # fmt: skip
 """Which headers (lower case, half width) are understood without being told."""
 
@@ -36,6 +37,7 @@ class Columns:
     other_numbers: int | None
     name: int | None
     priority: int | None
+    carrier: int | None
     reference: int | None
     fields: tuple[tuple[int, str], ...]
 
@@ -109,6 +111,7 @@ def find_columns(
         other_numbers=found.get("other_numbers"),
         name=found.get("name"),
         priority=found.get("priority"),
+        carrier=found.get("carrier"),
         reference=None if unique_by is None else names.index(unique_by),
         fields=others,
     )

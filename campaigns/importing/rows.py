@@ -31,6 +31,7 @@ class LeadRow(NamedTuple):
     fields: str
     priority: int
     reference: str | None
+    carrier: str | None
 
 
 class Reject(NamedTuple):
@@ -76,15 +77,22 @@ def read_row(record: Record, columns: Columns, region: str) -> LeadRow | Reject:
     numbers = _numbers(record, cells, columns, region)
     if isinstance(numbers, Reject):
         return numbers
-    name = "" if columns.name is None else cells[columns.name].strip()
-    if len(name) > MAX_NAME:
-        return rejected(record, columns.header[columns.name or 0], "name_too_long")
+    name, reference, carrier = (
+        _said(cells, columns.name),
+        _said(cells, columns.reference),
+        _said(cells, columns.carrier),
+    )
+    limits = (
+        (columns.name, name, MAX_NAME, "name_too_long"),
+        (columns.reference, reference, MAX_REFERENCE, "reference_too_long"),
+        (columns.carrier, carrier, MAX_NAME, "cell_too_long"),
+    )
+    for place, text, limit, too_long in limits:
+        if len(text) > limit:
+            return rejected(record, columns.header[place or 0], too_long)
     priority = _priority("" if columns.priority is None else cells[columns.priority].strip())
     if priority is None:
         return rejected(record, columns.header[columns.priority or 0], "priority_invalid")
-    reference = None if columns.reference is None else cells[columns.reference].strip() or None
-    if reference is not None and len(reference) > MAX_REFERENCE:
-        return rejected(record, columns.header[columns.reference or 0], "reference_too_long")
     fields = {key: cell for place, key in columns.fields if (cell := cells[place])}
     if numbers[0].extension:
         fields.setdefault(EXTENSION, numbers[0].extension)
@@ -96,8 +104,12 @@ def read_row(record: Record, columns: Columns, region: str) -> LeadRow | Reject:
         return rejected(record, long, "cell_too_long")
     if "\0" in name or ("\\u0000" in as_json and any("\0" in cell for cell in fields.values())):
         return rejected(record, "", "nul_character")
-    others = ",".join(one.e164 for one in numbers[1:]) if len(numbers) > 1 else None
-    return LeadRow(line, numbers[0].e164, others, name, as_json, priority, reference)
+    others = ",".join(one.e164 for one in numbers[1:]) or None
+    return LeadRow(line, numbers[0].e164, others, name, as_json, priority, reference or None, carrier or None)
+
+
+def _said(cells: Sequence[str], place: int | None) -> str:
+    return "" if place is None else cells[place].strip()
 
 
 def _priority(text: str) -> int | None:

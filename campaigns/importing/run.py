@@ -24,6 +24,8 @@ from campaigns.importing.reading import OpenList, chunks, open_list
 from campaigns.importing.reject_file import RejectFile
 from campaigns.importing.taking import STAGING, Target, take
 from campaigns.imports import STATEMENT_TIMEOUT_S, advance, fail
+from campaigns.locality.place import block_of
+from campaigns.locality.tables import books, know_blocks
 from campaigns.sql import Pool
 
 LOCK_SPACE: Final = 0x494D5052  # "IMPR"
@@ -128,7 +130,7 @@ async def import_file(
         rejects = RejectFile(reject_dir, str(import_id), source.columns.header, facts)
         try:
             since = await pool.fetchval("select now() - make_interval(days => $1)", options.within_days)
-            target = Target(import_id=import_id, project_id=project_id, client=client, columns=source.columns, options=options, since=since)  # fmt: skip
+            target = Target(import_id=import_id, project_id=project_id, client=client, columns=source.columns, options=options, books=await books(pool), since=since)  # fmt: skip
             return await _take_all(pool, target, source, rejects, progress)
         except BaseException as error:
             rejects.close()
@@ -178,6 +180,7 @@ async def _take_all(
         while chunk is not None:
             reading = loop.run_in_executor(None, next, read, None)
             try:
+                await know_blocks(pool, target.books, [block_of(row.number) for row in chunk.rows])
                 taken = await take(conn, target, chunk)
             finally:
                 upcoming = await reading  # the file is not closed under its reader

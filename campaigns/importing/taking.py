@@ -14,10 +14,13 @@ from campaigns.importing.options import Among, ImportOptions
 from campaigns.importing.reading import Chunk
 from campaigns.importing.rows import LeadRow, duplicate
 from campaigns.imports import STATEMENT_TIMEOUT_S
+from campaigns.locality.locating import PLACE
+from campaigns.locality.tables import Books
 from campaigns.sql import Connection
 
 STAGING: Final = """
-create temporary table staged (line bigint, number text, others text, name text, fields text, priority smallint, reference text) on commit drop
+create temporary table staged (line bigint, number text, others text, name text, fields text, priority smallint, reference text, carrier text)
+on commit drop
 """
 
 # Others of the client: $3 its name, $4 since when. The project itself is asked for references only; its numbers are refused by their unique index.
@@ -39,10 +42,10 @@ with judged as (
     select s.*, case {checks} end as twice from staged s
     where $3::text is not null or $4::timestamptz is null       -- not every check uses them, and a parameter must have a type
 ), inserted as (
-    insert into leads (project_id, import_id, number, other_numbers, name, fields, priority, reference, state)
-    select $1, $2, s.number, coalesce(string_to_array(s.others, ','), '{{}}'), s.name, s.fields::jsonb, s.priority, s.reference,
-           case when d.number is null then 'new' else 'do_not_call' end
-    from judged s
+    insert into leads (project_id, import_id, number, other_numbers, name, fields, priority, reference, carrier, place_id, zone, state)
+    select $1, $2, s.number, coalesce(string_to_array(s.others, ','), '{{}}'), s.name, s.fields::jsonb, s.priority, s.reference, s.carrier,
+           place.id, nullif(place.zone, ''), case when d.number is null then 'new' else 'do_not_call' end
+    from judged s {place}
     left join lateral (select d.number from do_not_call d join projects p on p.id = $1
                        where d.number = s.number and (d.client is null or d.client = p.client) and (d.project_id is null or d.project_id = $1)
                          and coalesce(d.expires_at, 'infinity') > now() limit 1) d on true
@@ -57,6 +60,8 @@ select min(i.id) as first_lead, max(i.id) as last_lead, count(i.id) as accepted,
 from judged s left join inserted i using (number)
 """
 
+_WITH_PLACE: Final = PLACE.format(used="$5", plan="$6", number="s.number")
+
 _OURS: Final = """
 select s.line from staged s join leads l on l.number = s.number and l.project_id = $1
 where l.import_id = $2 and s.line = any ($3::bigint[])
@@ -65,13 +70,14 @@ where l.import_id = $2 and s.line = any ($3::bigint[])
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Where a list goes, and what it must not repeat. `since`: from when on leads count as there already (None: from ever)."""
+    """Where a list goes, what it must not repeat, and where its numbers are looked up. `since`: from when on leads count as there already (None: from ever)."""
 
     import_id: UUID
     project_id: UUID
     client: str
     columns: Columns
     options: ImportOptions
+    books: Books
     since: datetime | None = None
 
     def statement(self) -> str:
@@ -81,7 +87,7 @@ class Target:
             checks += f"when {_IN_CLIENT.format(what='number')} then 'duplicate_in_client'\n"
             if self.columns.reference is not None:
                 checks += f"when {_IN_CLIENT.format(what='reference')} then 'reference_in_client'\n"
-        return _TAKE.format(checks=checks or "when false then ''")
+        return _TAKE.format(checks=checks or "when false then ''", place=_WITH_PLACE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +111,8 @@ async def take(conn: Connection, target: Target, chunk: Chunk) -> Taken:
         target.import_id,
         target.client,
         target.since,
+        target.books.used,
+        target.books.plan,
         timeout=STATEMENT_TIMEOUT_S,
     )
     assert row is not None  # noqa: S101 -- an aggregate always gives a row

@@ -49,6 +49,9 @@ def import_leads(
     other_numbers: Annotated[str | None, typer.Option(help="Header of the column with further numbers.")] = None,
     name: Annotated[str | None, typer.Option(help="Header of the column with the person's name.")] = None,
     priority: Annotated[str | None, typer.Option(help="Header of the column with the priority.")] = None,
+    carrier: Annotated[
+        str | None, typer.Option(help="Header of the column with the carrier, for ported numbers.")
+    ] = None,
     encoding: Annotated[
         str | None, typer.Option(help=f"Of a CSV file, when it is asked for: {', '.join(ANSWERS)}.")
     ] = None,
@@ -72,7 +75,7 @@ def import_leads(
 ) -> int:
     """Take the good rows of a file into a project; the others come back in a file with reasons. Exit code 1 when no row is good."""
     output: Output = context.obj.output
-    columns = {"number": number, "other_numbers": other_numbers, "name": name, "priority": priority}
+    columns = {"number": number, "other_numbers": other_numbers, "name": name, "priority": priority, "carrier": carrier}
     chosen: dict[str, Any] = {
         "mapping": {ours: theirs for ours, theirs in columns.items() if theirs is not None},
         "encoding": encoding,

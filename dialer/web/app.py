@@ -27,6 +27,7 @@ from dialer.web.health import routes as health
 from dialer.web.imports import routes as imports
 from dialer.web.leads import routes as leads
 from dialer.web.live import routes as live
+from dialer.web.localities import routes as localities
 from dialer.web.openapi import document
 from dialer.web.pace import routes as pace
 from dialer.web.parts import PARTS, make_parts
@@ -62,6 +63,7 @@ FEATURES = (
     leads,
     imports,
     do_not_call,
+    localities,
     calls,
     recordings,
     listening,

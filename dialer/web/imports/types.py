@@ -25,6 +25,7 @@ class ListQuery(In):
     other_numbers: Column | None = Field(default=None, description="Header of the column with further numbers.")
     name: Column | None = Field(default=None, description="Header of the column with the person's name.")
     priority: Column | None = Field(default=None, description="Header of the column with the priority.")
+    carrier: Column | None = Field(default=None, description="Header of the column with the carrier of ported numbers.")
     encoding: Annotated[Line, Field(max_length=20)] | None = Field(
         default=None, description="Of a CSV file, when it was asked for: utf-8, gb18030, big5 ..."
     )

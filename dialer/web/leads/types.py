@@ -37,6 +37,9 @@ class Lead(Out):
     other_numbers: list[Masked] = Field(description="Tried after the number, in this order.")
     reference: str | None = Field(description="The client's own key for the person.")
     zone: str | None = Field(description="Time zone of the number; null: not known.")
+    province: str | None = Field(description="Where the number is at home.")
+    city: str | None
+    carrier: str | None = Field(description="As the list says (a ported number), else as the number says.")
     name: str
     fields: dict[str, Any] = Field(description="The other columns of the client's list.")
     state: LeadState

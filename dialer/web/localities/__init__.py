@@ -1,0 +1,1 @@
+"""Where numbers are at home: prefix tables and their use."""
