@@ -11,7 +11,7 @@ from uuid import UUID
 import asyncpg
 
 from campaigns.errors import BadInput, Conflict, Missing
-from campaigns.locality.locating import PLACE_NOW
+from campaigns.locality.locating import PLACE_NOW, REGION
 from campaigns.locality.plan import zone_of
 from campaigns.numbers import normalise
 from campaigns.sql import Connection
@@ -56,8 +56,8 @@ _COLUMNS = """id, project_id, import_id, number, other_numbers, reference, zone,
        name, fields, state, priority, nullif(next_at, '-infinity') as next_at, attempts, last_outcome, last_attempt_at, disposition, callback_agent_id, created_at"""
 
 _ADD = f"""
-insert into leads (project_id, number, name, fields, priority, place_id, zone, state)
-select $1, n.number, $3, $4, $5, place.id, coalesce(nullif(place.zone, ''), nullif($6, '')),
+insert into leads (project_id, number, name, fields, priority, place_id, zone, region, state)
+select $1, n.number, $3, $4, $5, place.id, coalesce(nullif(place.zone, ''), nullif($6, '')), {REGION},
        case when exists (select from do_not_call d join projects p on p.id = $1
                          where d.number = n.number and (d.client is null or d.client = p.client) and (d.project_id is null or d.project_id = $1)
                            and coalesce(d.expires_at, 'infinity') > now()) then 'do_not_call' else 'new' end

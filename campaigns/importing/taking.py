@@ -14,7 +14,7 @@ from campaigns.importing.options import Among, ImportOptions
 from campaigns.importing.reading import Chunk
 from campaigns.importing.rows import LeadRow, duplicate
 from campaigns.imports import STATEMENT_TIMEOUT_S
-from campaigns.locality.locating import PLACE
+from campaigns.locality.locating import PLACE, REGION
 from campaigns.locality.tables import Books
 from campaigns.sql import Connection
 
@@ -42,9 +42,9 @@ with judged as (
     select s.*, case {checks} end as twice from staged s
     where $3::text is not null or $4::timestamptz is null       -- not every check uses them, and a parameter must have a type
 ), inserted as (
-    insert into leads (project_id, import_id, number, other_numbers, name, fields, priority, reference, carrier, place_id, zone, state)
+    insert into leads (project_id, import_id, number, other_numbers, name, fields, priority, reference, carrier, place_id, zone, region, state)
     select $1, $2, s.number, coalesce(string_to_array(s.others, ','), '{{}}'), s.name, s.fields::jsonb, s.priority, s.reference, s.carrier,
-           place.id, nullif(place.zone, ''), case when d.number is null then 'new' else 'do_not_call' end
+           place.id, nullif(place.zone, ''), {region}, case when d.number is null then 'new' else 'do_not_call' end
     from judged s {place}
     left join lateral (select d.number from do_not_call d join projects p on p.id = $1
                        where d.number = s.number and (d.client is null or d.client = p.client) and (d.project_id is null or d.project_id = $1)
@@ -87,7 +87,7 @@ class Target:
             checks += f"when {_IN_CLIENT.format(what='number')} then 'duplicate_in_client'\n"
             if self.columns.reference is not None:
                 checks += f"when {_IN_CLIENT.format(what='reference')} then 'reference_in_client'\n"
-        return _TAKE.format(checks=checks or "when false then ''", place=_WITH_PLACE)
+        return _TAKE.format(checks=checks or "when false then ''", place=_WITH_PLACE, region=REGION)
 
 
 @dataclass(frozen=True, slots=True)

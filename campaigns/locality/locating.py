@@ -21,6 +21,9 @@ left join places place on place.id = coalesce(used.place_id, planned.place_id)
 """
 """Joins the place of a number: the prefix table's word before the numbering plan's."""
 
+REGION: Final = "nullif(case when place.country = 'CN' then place.province else place.country end, '')"
+"""What the calling rules call the region: the province at home, elsewhere the country (ISO 3166)."""
+
 PLACE_NOW: Final = PLACE.format(
     used="(select id from locality_tables where in_use)",
     plan=f"(select max(id) from locality_tables where name = '{plan.NAME}')",
@@ -45,13 +48,13 @@ async def locate(conn: Connection, e164: str) -> Place:
 _NEXT_CHUNK = "select id, number from leads where id > $1 order by id limit $2"
 
 _RELOCATE = f"""
-update leads l set place_id = n.place_id, zone = n.zone
+update leads l set place_id = n.place_id, zone = n.zone, region = n.region
 from (
-    select l.id, place.id as place_id, nullif(place.zone, '') as zone
+    select l.id, place.id as place_id, nullif(place.zone, '') as zone, {REGION} as region
     from leads l {PLACE.format(used="$2", plan="$3", number="l.number")}
     where l.id = any ($1::bigint[])
 ) n
-where l.id = n.id and (l.place_id is distinct from n.place_id or l.zone is distinct from n.zone)
+where l.id = n.id and (l.place_id is distinct from n.place_id or l.zone is distinct from n.zone or l.region is distinct from n.region)
 """
 
 

@@ -78,6 +78,8 @@ async def test_a_list_gets_its_places_by_the_table_in_use_and_ported_numbers_by_
         ("北京", "北京", "", "Asia/Shanghai"),
         (None, None, "", None),
     ]
+    regions = await pool.fetch("select distinct region from leads where number = '+8613812345678'")
+    assert {row["region"] for row in regions} == {"江苏", "广东"}
 
 
 @pytest.mark.services
@@ -103,6 +105,7 @@ async def test_a_table_is_replaced_without_a_restart_and_leads_move_with_it(pool
     assert await relocate(pool) == 2
     assert [one.city for one in await list_leads(pool, project.id)] == ["杭州", "Mountain View, CA"]
     assert await relocate(pool) == 0
+    assert [row["region"] for row in await pool.fetch("select region from leads order by id")] == ["浙江", "US"]
 
 
 @pytest.mark.services
