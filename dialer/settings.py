@@ -104,6 +104,14 @@ class Settings(BaseSettings):
         default="",
         description="A command that prints the master keys, instead of the file: for a vault or a hardware module.",
     )
+    archive_dir: Path = Field(
+        default=Path("/var/lib/waihu/archive"),
+        description="Where archive volumes are built; holds the key that signs them. Needs room for a medium or two.",
+    )
+    archive_drive: str = Field(
+        default="",
+        description="The burner for archive discs, for example /dev/sr0. Empty: none; `stdio:/path/{name}.iso` writes files instead.",
+    )
     encoders: int = Field(default=1, ge=1, le=64, description="Processes that encode recordings.")
 
     # Faces

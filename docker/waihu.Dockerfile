@@ -1,7 +1,7 @@
 # The application. Built from the checkout: docker build -f docker/waihu.Dockerfile .
 FROM debian:forky-slim AS build
 RUN apt-get update \
-    && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ca-certificates python3 python3-venv
+    && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends ca-certificates dvdisaster python3 python3-venv xorriso
 COPY docker/certificates /usr/local/share/ca-certificates
 RUN update-ca-certificates >/dev/null
 ENV PIP_CERT=/etc/ssl/certs/ca-certificates.crt PIP_DISABLE_PIP_VERSION_CHECK=1

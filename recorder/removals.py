@@ -17,12 +17,14 @@ from uuid import UUID
 from recorder import keeping
 from recorder.keeping import Kept
 from recorder.paths import locate
+from recorder.retention.judge import Copy, may_release
 from recorder.spool import sync_directory
 
 if TYPE_CHECKING:
     from recorder.ledger import Conn, LedgerPool
 
 BATCH: Final = 100
+Decide = Callable[["Conn", Sequence[Kept]], Awaitable[list[tuple[Kept, str]]]]
 
 
 class Kind(StrEnum):
@@ -62,24 +64,23 @@ class Removals:
     async def expire(self, ids: Sequence[UUID], day: date) -> Removed:
         """Delete those of the recordings whose retention is over on a day: looked at again, under the lock."""
 
-        def decide(one: Kept) -> str | None:
-            verdict = one.verdict(day)
-            return verdict.sentence if verdict.expired else None
+        async def decide(_conn: Conn, kept: Sequence[Kept]) -> list[tuple[Kept, str]]:
+            verdicts = [(one, one.verdict(day)) for one in kept]
+            return [(one, verdict.sentence) for one, verdict in verdicts if verdict.expired]
 
         return await self._remove(Kind.EXPIRED, ids, decide, states=("stored", "archived"))
 
-    async def _remove(
-        self, kind: Kind, ids: Sequence[UUID], decide: Callable[[Kept], str | None], *, states: Sequence[str]
-    ) -> Removed:
+    async def release(self, ids: Sequence[UUID]) -> Removed:
+        """Let go of store files that enough verified copies on a sealed volume have: looked at again, under the lock."""
+        return await self._remove(Kind.RELEASED, ids, _on_good_copies, states=("stored",))
+
+    async def _remove(self, kind: Kind, ids: Sequence[UUID], decide: Decide, *, states: Sequence[str]) -> Removed:
         recordings = gone = 0
         for start in range(0, len(ids), BATCH):
             async with self.pool.acquire() as conn, conn.transaction():
                 await keeping.lock_shared(conn)
-                going = [
-                    (one, sentence)
-                    for one in await keeping.kept_for_update(conn, ids[start : start + BATCH], states=states)
-                    if (sentence := decide(one)) is not None
-                ]
+                kept = await keeping.kept_for_update(conn, ids[start : start + BATCH], states=states)
+                going = await decide(conn, kept)
                 if going:
                     await _write(conn, kind, going, at=self.clock(), by=self.by)
                     await self.audit(conn, kind, [one for one, _ in going])
@@ -116,6 +117,51 @@ class Removals:
             self.on_step(Step.FILE_REMOVED)
         for folder in folders:
             sync_directory(folder)
+
+
+_COPIES = """
+select i.recording_id, v.label, c.number, c.state = 'verified' as verified, c.lent_to is not null as lent
+from archive_items i join archive_volumes v on v.id = i.volume_id join archive_copies c on c.volume_id = v.id
+     join recordings r on r.id = i.recording_id and r.sha256 = i.sha256
+where i.recording_id = any($1) and not i.void and v.state = 'sealed'
+"""
+
+
+async def _on_good_copies(conn: Conn, kept: Sequence[Kept]) -> list[tuple[Kept, str]]:
+    copies: dict[UUID, list[Copy]] = {}
+    labels: dict[UUID, str] = {}
+    for row in await conn.fetch(_COPIES, [one.id for one in kept]):
+        copy = Copy(number=row["number"], verified=row["verified"], lent=row["lent"])
+        copies.setdefault(row["recording_id"], []).append(copy)
+        labels[row["recording_id"]] = row["label"]
+    return [
+        (one, f"archived on {labels[one.id]}")
+        for one in kept
+        if one.id in labels and not may_release(one.policy, one.facts.holds, copies[one.id])
+    ]
+
+
+_RELEASABLE = """
+select r.id, r.bytes from archive_items i join archive_volumes v on v.id = i.volume_id join recordings r on r.id = i.recording_id
+where v.state = 'sealed' and not i.void and r.state = 'stored' and i.attempt_id < uuid7_floor($1) and i.attempt_id > $2
+order by i.attempt_id limit $3
+"""
+
+
+async def releasable(conn: Conn, *, before: datetime, at_least_bytes: int | None = None) -> list[UUID]:
+    """Recordings of sealed volumes whose calls lie before a moment, oldest first; no more than it takes to free so many bytes."""
+    found: list[UUID] = []
+    free, last = 0, UUID(int=0)
+    while at_least_bytes is None or free < at_least_bytes:
+        rows = await conn.fetch(_RELEASABLE, before, last, BATCH)
+        for row in rows:
+            if at_least_bytes is None or free < at_least_bytes:
+                found.append(row["id"])
+                free += row["bytes"]
+        if len(rows) < BATCH:
+            break
+        last = await conn.fetchval("select attempt_id from recordings where id = $1", rows[-1]["id"])
+    return found
 
 
 _WRITE = """

@@ -61,6 +61,8 @@ missing_packages() {
     has_postgres || echo postgresql
     has_redis || echo redis-tools
     have make || echo make
+    have xorriso || echo xorriso
+    have dvdisaster || echo dvdisaster
     have setpriv && have unshare || echo util-linux
     [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
     if [ "${WAIHU_CONTAINER_RUNTIME:-}" != docker ] && ! docker_answers; then
@@ -183,7 +185,7 @@ make_venv() {
         "$python" -m venv "$venv" >>"$log" 2>&1 || pip_failed "$log"
         printf '%s' "$python $("$python" -V) $checkout" >"$venv/.base"
     fi
-    pip install --require-hashes --only-binary=:all: --no-binary=pyst2 -r requirements-dev.lock >>"$log" 2>&1 || pip_failed "$log"
+    pip install --require-hashes --only-binary=:all: --no-binary=bagit,pyst2 -r requirements-dev.lock >>"$log" 2>&1 || pip_failed "$log"
     pip install --no-deps --no-build-isolation -e . >>"$log" 2>&1 || pip_failed "$log"
     printf '%s' "$key" >"$venv/.complete"
 }

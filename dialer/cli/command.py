@@ -13,6 +13,7 @@ import typer
 
 from dialer.cli import (
     agents,
+    archive,
     asterisk,
     caller_numbers,
     calls,
@@ -57,6 +58,7 @@ for name, module_app in (
     ("calls", calls.app),
     ("recordings", recordings.app),
     ("retention", retention.app),
+    ("archive", archive.app),
     ("asterisk", asterisk.app),
 ):
     app.add_typer(module_app, name=name)

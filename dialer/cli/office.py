@@ -140,6 +140,7 @@ async def _open() -> AsyncIterator[Office]:
             feed=Feed("cli"),
             explain=cast("Any", engines),
             store_dir=settings.store_dir,
+            archive_dir=settings.archive_dir,
             file_keys=file_keys(settings),
             upload_dir=settings.work_dir,
             settings=web_settings(settings),

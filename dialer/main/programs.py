@@ -197,7 +197,7 @@ class _Start:
         settings = self.settings
         app = create_app(
             WebDeps(
-                pool=pool, database_url=settings.database_url, redis=redis, engine=engine, feed=feed, explain=engine, store_dir=settings.store_dir, file_keys=file_keys(settings), upload_dir=settings.work_dir,
+                pool=pool, database_url=settings.database_url, redis=redis, engine=engine, feed=feed, explain=engine, store_dir=settings.store_dir, archive_dir=settings.archive_dir, file_keys=file_keys(settings), upload_dir=settings.work_dir,
                 settings=web_settings(settings),
                 registry=registry, clock=now,
             )

@@ -13,6 +13,7 @@ from dialer.db import identities
 from dialer.web import access, guard
 from dialer.web.agents import routes as agents
 from dialer.web.api import Operation, operations_of, serve
+from dialer.web.archive import routes as archive
 from dialer.web.audit import routes as audit
 from dialer.web.call import Call
 from dialer.web.caller_numbers import routes as caller_numbers
@@ -68,6 +69,7 @@ FEATURES = (
     recordings,
     listening,
     retention,
+    archive,
     reports,
     rules,
     why,

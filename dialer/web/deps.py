@@ -99,6 +99,7 @@ class WebDeps:
     feed: Feed
     explain: Explain | None = None
     store_dir: Path  # where the recorder keeps recordings
+    archive_dir: Path  # where archive volumes are built
     file_keys: FileKeys  # opens those that are sealed
     upload_dir: Path  # imports and their reject files
     settings: WebSettings = field(default_factory=WebSettings)

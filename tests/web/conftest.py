@@ -164,7 +164,7 @@ async def house(
     client = Redis.from_url(redis_url, socket_timeout=0.5, socket_connect_timeout=0.5)
     (tmp_path / "store").mkdir()
     deps = WebDeps(
-        pool=pool, database_url=database_url, redis=client, engine=engine, feed=feed, explain=engine, store_dir=tmp_path / "store", file_keys=FileKeys(KeySource(path=tmp_path / "recording.keys")), upload_dir=tmp_path / "uploads",
+        pool=pool, database_url=database_url, redis=client, engine=engine, feed=feed, explain=engine, store_dir=tmp_path / "store", archive_dir=tmp_path / "archive", file_keys=FileKeys(KeySource(path=tmp_path / "recording.keys")), upload_dir=tmp_path / "uploads",
         settings=settings, clock=clock,
     )  # fmt: skip
     app = create_app(deps)

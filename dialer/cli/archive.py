@@ -1,0 +1,381 @@
+"""archive: volumes of recordings, their discs, and what comes back from them. docs/discs.md is the operator's guide."""
+
+from __future__ import annotations
+
+import asyncio
+import getpass
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
+
+from campaigns.masking import mask
+from dialer.cli.office import Office, actor, in_office, now, shown, uuid_of
+from dialer.cli.output import Output
+from dialer.db import audit_trail
+from dialer.domain.errors import BadRequest
+from dialer.web.archive import routes
+from recorder.archive.building import ArchiveSettings, Builder, alone
+from recorder.archive.building import Progress as Advance
+from recorder.archive.copying import Copier
+from recorder.archive.drive import Drive
+from recorder.archive.labels import print_sheets
+from recorder.archive.ledger import ArchiveLedger, DiscCopy
+from recorder.archive.media import Medium
+from recorder.archive.restoring import Restorer, rebuild
+from recorder.archive.rotation import Report, Targets, rotate, wait_for_disc
+
+if TYPE_CHECKING:
+    from recorder.ledger import Conn
+
+app = typer.Typer(no_args_is_help=True, help="Recordings on discs: docs/discs.md.")
+Label = Annotated[str, typer.Argument(help="Label of the volume, W000001.")]
+Name = Annotated[str, typer.Argument(help="Name of the copy, W000001-2.")]
+From = Annotated[
+    str | None, typer.Option("--from", help="A drive (/dev/sr0), or an image; default: copies that lie in folders.")
+]
+Because = Annotated[str, typer.Option("--why", help="The reason; it is kept.")]
+_VOLUMES = (
+    "label",
+    "state",
+    "medium",
+    "expiry_year",
+    "recordings",
+    "bytes",
+    "copies_wanted",
+    "created_at",
+    "sealed_at",
+)
+_COPIES = ("name", "state", "kind", "place", "custodian", "lent_to", "written_at", "verified_at")
+_LOOK_S = 2.0
+
+
+@app.command()
+def plan(
+    context: typer.Context,
+    medium: Annotated[Medium, typer.Option(help="What it would be burned to.")] = Medium.BD,
+    wait_days: Annotated[
+        int, typer.Option(help="Age at which a recording is burned though its volume is not full.")
+    ] = 30,
+) -> None:
+    """What a run would build now. Changes nothing."""
+    query = {"medium": medium.value, "wait_days": wait_days}
+    found = in_office(lambda office: office.do(routes.plan, query=query))
+    context.obj.output.rows([shown(one) for one in found], empty="Nothing would be built now.")
+
+
+@app.command()
+def run(
+    context: typer.Context,
+    medium: Annotated[Medium, typer.Option(help="What volumes are made for.")] = Medium.BD,
+    drive: Annotated[str | None, typer.Option(help="The burner; default: WAIHU_ARCHIVE_DRIVE.")] = None,
+    to: Annotated[list[Path] | None, typer.Option(help="Folders, one for each copy, instead of discs.")] = None,
+    wait_days: Annotated[
+        int, typer.Option(help="Age at which a recording is burned though its volume is not full; -1: at once.")
+    ] = 30,
+    patience_s: Annotated[int, typer.Option(help="How long to wait for a disc to be put in.", min=0)] = 0,
+    release_days: Annotated[
+        int | None, typer.Option(help="Then let go of store files older than this that discs have.", min=0)
+    ] = None,
+) -> int:
+    """Go on with what was begun, plan, build, burn, read again, seal, release. Safe to kill; run it daily. Exit code 1 when something has a problem."""
+    output: Output = context.obj.output
+
+    async def work(office: Office) -> tuple[Report, int]:
+        settings, ledger = _settings(office), _ledger(office)
+        targets = Targets(folders=tuple(to or ()), drive=drive if drive is not None else office.settings.archive_drive)
+
+        async def ask(copy: DiscCopy, burner: Drive, blank: bool) -> bool:
+            found = await wait_for_disc(burner, blank=blank, patience_s=0, look_every_s=_LOOK_S)
+            if not found and patience_s:
+                wanted = f"a blank {medium} for" if blank else "the disc"
+                print(f"Put {wanted} {copy.name} into {burner.address} ...", file=sys.stderr)
+                found = await wait_for_disc(burner, blank=blank, patience_s=patience_s, look_every_s=_LOOK_S)
+            return found
+
+        released = 0
+        with alone(settings.archive_dir), _bar(shown=not output.as_json) as advance:
+            report = await rotate(
+                Builder(ledger=ledger, settings=settings, mask=mask, progress=advance),
+                Copier(ledger=ledger, settings=settings, progress=advance),
+                targets, ask=ask, medium=medium, today=now().date(), wait=timedelta(days=wait_days),
+            )  # fmt: skip
+        if release_days is not None:
+            released = await _release(office, release_days, None)
+        return report, released
+
+    report, released = in_office(work)
+    output.thing(
+        {"planned": report.planned, "built": report.built, "sealed": report.sealed, "waiting for a disc": report.waiting,
+         "problems": report.problems, "released": released}
+    )  # fmt: skip
+    return 1 if report.problems else 0
+
+
+@app.command("list")
+def list_volumes(context: typer.Context) -> None:
+    """Volumes, newest first."""
+    found = in_office(lambda office: office.do(routes.list_volumes))
+    context.obj.output.rows([shown(one, *_VOLUMES) for one in found], empty="There is no volume.")
+
+
+@app.command()
+def show(context: typer.Context, label: Label) -> None:
+    """A volume with its copies."""
+    output: Output = context.obj.output
+    volume = in_office(lambda office: office.do(routes.get_volume, label=label))
+    output.thing(shown(volume))
+
+
+@app.command()
+def copies(context: typer.Context) -> None:
+    """The ledger of discs."""
+    found = in_office(lambda office: office.do(routes.list_copies))
+    context.obj.output.rows([shown(one, *_COPIES) for one in found], empty="There is no copy.")
+
+
+@app.command()
+def history(context: typer.Context, name: Name) -> None:
+    """The life of a copy."""
+    found = in_office(lambda office: office.do(routes.get_copy, name=name))
+    context.obj.output.rows([shown(one) for one in found.events], empty="Nothing has happened to it yet.")
+
+
+@app.command()
+def verify(context: typer.Context, name: Name, source: From = None) -> int:
+    """Read a copy from its medium, every byte, and note what was found. Exit code 1 when it is damaged."""
+    output: Output = context.obj.output
+
+    async def work(office: Office) -> tuple[str, list[dict[str, str]]]:
+        ledger = _ledger(office)
+        copy = await ledger.copy(name)
+        place = _source(source) or (Path(copy.location) if copy.kind == "folder" and copy.location else None)
+        if place is None:
+            raise BadRequest(
+                "archive_source_missing", f"{name} is a disc: put it into a drive and name the drive with --from."
+            )
+        with _bar(shown=not output.as_json) as advance:
+            after, faults = await Copier(ledger=ledger, settings=_settings(office), progress=advance).verify(
+                copy, place
+            )
+        return after.state, [{"path": fault.path, "problem": fault.problem} for fault in faults]
+
+    state, faults = in_office(work)
+    output.rows(faults, empty=f"{name} is as it was written ({state})")
+    return 1 if faults else 0
+
+
+@app.command()
+def due(context: typer.Context) -> None:
+    """Copies to read again now: a year is over, or a sample of their batch wants them."""
+    found = in_office(lambda office: office.do(routes.due))
+    context.obj.output.rows([shown(one, *_COPIES) for one in found], empty="No copy has to be read again now.")
+
+
+@app.command()
+def place(
+    context: typer.Context,
+    name: Name,
+    where: Annotated[str, typer.Argument(help="Where it lies.")],
+    custodian: Annotated[str, typer.Option(help="Who looks after it.")],
+) -> None:
+    """Say where a copy lies and who keeps it."""
+    _on_copy(context, name, routes.keep_at, {"place": where, "custodian": custodian})
+
+
+@app.command()
+def lend(context: typer.Context, name: Name, to: Annotated[str, typer.Argument(help="Who has it now.")]) -> None:
+    """Lend a copy: it does not count until it is back and re-read."""
+    _on_copy(context, name, routes.lend, {"to": to})
+
+
+@app.command("return")
+def take_back(context: typer.Context, name: Name) -> None:
+    """Take a copy back; verify it then."""
+    _on_copy(context, name, routes.take_back, None)
+
+
+@app.command()
+def lost(context: typer.Context, name: Name, why: Because) -> None:
+    """Report a copy lost."""
+    _on_copy(context, name, routes.lost, {"reason": why})
+
+
+@app.command()
+def destroyed(context: typer.Context, name: Name, why: Because) -> None:
+    """Report a copy destroyed."""
+    _on_copy(context, name, routes.destroyed, {"reason": why})
+
+
+@app.command()
+def recopy(context: typer.Context, label: Label) -> None:
+    """Want one more copy of a volume; the next run makes it."""
+    made = in_office(lambda office: office.do(routes.want_copy, label=label))
+    context.obj.output.thing(shown(made, *_COPIES))
+
+
+@app.command("give-up")
+def give_up(context: typer.Context, label: Label, why: Because) -> None:
+    """Give a volume up before it is sealed; its recordings are free for another."""
+    context.obj.output.thing(
+        shown(in_office(lambda office: office.do(routes.give_up, label=label, body={"reason": why})), *_VOLUMES)
+    )
+
+
+@app.command()
+def release(
+    context: typer.Context,
+    days: Annotated[int, typer.Option(help="Only calls older than so many days.", min=0)] = 30,
+    free_bytes: Annotated[int | None, typer.Option(help="Stop when so much is free.", min=1)] = None,
+) -> None:
+    """Let go of store files that enough verified copies have, oldest first; never under hold."""
+    gone = in_office(lambda office: _release(office, days, free_bytes))
+    context.obj.output.done(f"{gone} recordings are on discs only now", recordings=gone)
+
+
+@app.command()
+def restore(
+    context: typer.Context, call: Annotated[str, typer.Argument(help="Id of the call.")], source: From = None
+) -> None:
+    """Bring a call's recording back into the store, bit for bit."""
+    attempt_id = uuid_of(call, "a call")
+
+    async def work(office: Office) -> Any:
+        return await _restorer(office, source).call(attempt_id)
+
+    done = in_office(work)
+    context.obj.output.done(
+        "it is in the store again" if done.restored else "it is in the store", restored=done.restored
+    )
+
+
+@app.command("restore-volume")
+def restore_volume(
+    context: typer.Context,
+    label: Label,
+    source: From = None,
+    day: Annotated[str | None, typer.Option(help="Only calls of this day (in the business zone), 2026-03-10.")] = None,
+) -> int:
+    """Bring all of a volume back, or a day of it. Exit code 1 when a recording could not be given back."""
+    output: Output = context.obj.output
+
+    async def work(office: Office) -> Any:
+        since, until = _day(office, day)
+        with _bar(shown=not output.as_json) as advance:
+            return await _restorer(office, source, lambda done, total: advance("restoring", done, total)).volume(
+                label, since=since, until=until
+            )
+
+    done = in_office(work)
+    failed = [{"call": str(call), "problem": problem} for call, problem in done.failed.items()]
+    output.rows(failed, empty=f"{done.restored} came back, {done.there} were there")
+    return 1 if failed else 0
+
+
+@app.command("rebuild")
+def rebuild_ledger(
+    context: typer.Context, sources: Annotated[list[str], typer.Argument(help="Drives or images of volumes.")]
+) -> None:
+    """Write into the ledger what volumes say and it does not know: after the database was lost."""
+
+    async def work(office: Office) -> Any:
+        return await rebuild(_ledger(office), [_source(one) or Path(one) for one in sources])
+
+    found = in_office(work)
+    context.obj.output.rows(
+        [{"label": one.label, "recordings": one.recordings, "new": one.new} for one in found], empty=""
+    )
+
+
+@app.command()
+def labels(
+    context: typer.Context,
+    label: Label,
+    into: Annotated[Path, typer.Option(help="Folder for the page.", file_okay=False)] = Path(),
+) -> None:
+    """Write the page with the labels of a volume's discs and the handover sheet, to be printed."""
+
+    async def work(office: Office) -> Path:
+        ledger = _ledger(office)
+        volume = await ledger.volume(label)
+        target = into / f"{label}.html"
+        await asyncio.to_thread(into.mkdir, parents=True, exist_ok=True)
+        project = await office.pool.fetchval("select name from projects where id = $1", volume.project_id)
+        await asyncio.to_thread(print_sheets, target, volume, await ledger.copies(volume.id), project)
+        return target
+
+    context.obj.output.done(str(in_office(work)))
+
+
+def _on_copy(context: typer.Context, name: str, operation: Any, body: dict[str, Any] | None) -> None:
+    copy = in_office(lambda office: office.do(operation, name=name, body=body))
+    context.obj.output.thing(shown(copy, *_COPIES))
+
+
+async def _release(office: Office, days: int, free_bytes: int | None) -> int:
+    gone, free = 0, 0
+    while True:
+        wanted = None if free_bytes is None else free_bytes - free
+        done = await office.do(routes.release, body={"older_than_days": days, "free_bytes": wanted})
+        gone += int(done.recordings)
+        free += int(done.bytes)
+        if not done.more or (free_bytes is not None and free >= free_bytes):
+            return gone
+
+
+def _settings(office: Office) -> ArchiveSettings:
+    return ArchiveSettings(archive_dir=office.settings.archive_dir, store_dir=office.settings.store_dir)
+
+
+def _restorer(office: Office, source: str | None, progress: Any = lambda _done, _total: None) -> Restorer:
+    return Restorer(ledger=_ledger(office), settings=_settings(office), source=_source(source), progress=progress)
+
+
+def _source(given: str | None) -> Path | None:
+    return None if given is None else Path(given.removeprefix("stdio:"))
+
+
+def _day(office: Office, day: str | None) -> tuple[Any, Any]:
+    from datetime import datetime
+
+    if day is None:
+        return None, None
+    try:
+        since = datetime.fromisoformat(day).replace(tzinfo=office.settings.business_zone)
+    except ValueError:
+        raise BadRequest("day_invalid", f"{day!r} is no day: 2026-03-10.") from None
+    return since, since + timedelta(days=1)
+
+
+def _ledger(office: Office) -> ArchiveLedger:
+    async def audit(conn: Conn, action: str, subject: str, detail: Mapping[str, Any]) -> None:
+        entry = audit_trail.Entry(
+            at=now(), user_id=None, actor=actor(), address=None, action=action, subject_type="archive", subject_id=subject, detail=dict(detail),
+        )  # fmt: skip
+        await audit_trail.write(conn, entry)
+
+    return ArchiveLedger(pool=office.pool, clock=now, by=getpass.getuser(), audit=audit)
+
+
+@contextmanager
+def _bar(*, shown: bool) -> Iterator[Advance]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not shown) as bar:
+        task = bar.add_task("archive", total=None)
+
+        def advance(phase: str, done: int, total: int) -> None:
+            bar.update(task, description=phase, completed=done, total=max(total, done))
+
+        yield advance

@@ -1,0 +1,1 @@
+"""Archive: volumes, the ledger of discs, what comes back from them."""

@@ -1,0 +1,271 @@
+"""Brings a volume from its plan to a checked image, step by step, each of them safe to be the last.
+
+rows frozen → described (catalogue, page, manifests, signature) → image → error correction → read back. What is built depends on the frozen rows, the
+store's files and the signing key only, so a run after a kill makes the same image, bit for bit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+from recorder import storing
+from recorder.archive import catalogue, correction
+from recorder.archive.bag import About, close_bag, hash_of
+from recorder.archive.image import write_image
+from recorder.archive.ledger import ArchiveLedger, Volume
+from recorder.archive.reading import Fault, read_volume
+from recorder.archive.signing import load_key
+from recorder.archive.states import VolumeEvent, VolumeState
+from recorder.errors import ArchiveError, Damaged
+from recorder.paths import locate
+from recorder.spool import sync_directory
+
+Progress = Callable[[str, int, int], None]
+"""Told of a volume's phase, bytes done in it, and bytes in all."""
+
+_BLOCK: Final = 4 << 20
+
+
+class Step(StrEnum):
+    """Steps that are done, in their order."""
+
+    ROWS_WRITTEN = "rows_written"
+    FROZEN = "frozen"
+    DESCRIBED = "described"
+    IMAGE_WRITTEN = "image_written"
+    IMAGED = "imaged"
+    CORRECTION_ADDED = "correction_added"
+    PROTECTED = "protected"
+    READ_BACK = "read_back"
+    CHECKED = "checked"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveSettings:
+    """Where volumes are built, where recordings lie, and the key that signs."""
+
+    archive_dir: Path
+    store_dir: Path
+
+    @property
+    def key_file(self) -> Path:
+        """Made at the first use."""
+        return self.archive_dir / "signing.key"
+
+    def work(self, label: str) -> Path:
+        """A volume's work directory."""
+        return self.archive_dir / "work" / label
+
+    def image(self, label: str) -> Path:
+        """A volume's image while it is in the work directory."""
+        return self.work(label) / f"{label}.iso"
+
+
+@contextmanager
+def alone(archive_dir: Path) -> Iterator[None]:
+    """Nobody else builds or writes here meanwhile; the lock goes with the process. Raises ArchiveError `archive_in_use`, `archive_dir_refused`."""
+    try:
+        archive_dir.mkdir(parents=True, exist_ok=True)
+        handle = os.open(archive_dir, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    except OSError as error:
+        raise ArchiveError(
+            "archive_dir_refused", f"The archive directory cannot be used ({error}): check rights and mounts."
+        ) from error
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise ArchiveError(
+                "archive_in_use", f"Another command works in {archive_dir}: wait until it is done."
+            ) from None
+        yield
+    finally:
+        os.close(handle)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Builder:
+    """Builds volumes. `mask` hides a number as the floor does; `on_step` hears of each step (tests that kill)."""
+
+    ledger: ArchiveLedger
+    settings: ArchiveSettings
+    mask: Callable[[str], str]
+    progress: Progress = lambda _phase, _done, _total: None
+    on_step: Callable[[Step], None] = lambda _step: None
+
+    async def build(self, volume: Volume) -> Volume:
+        """Until it is checked (or was already). Raises ArchiveError: `source_damaged` names the call whose stored file is not what the ledger says."""
+        while True:
+            match volume.state:
+                case VolumeState.PLANNED:
+                    volume = await self._freeze(volume)
+                case VolumeState.FROZEN:
+                    volume = await self._image(volume)
+                case VolumeState.IMAGED:
+                    volume = await self._protect(volume)
+                case VolumeState.PROTECTED:
+                    volume = await self._check(volume)
+                case VolumeState.CHECKED | VolumeState.SEALED | VolumeState.VOID:
+                    return volume
+
+    async def _freeze(self, volume: Volume) -> Volume:
+        work = self.settings.work(volume.label)
+        rows, project = work / catalogue.ROWS, work / catalogue.PROJECT
+        work.mkdir(parents=True, exist_ok=True)
+        if not rows.exists():
+            part = rows.with_suffix(".part")
+            await self.ledger.freeze(volume, part, project)
+            for path in (project, part):
+                _sync(path)
+            part.replace(rows)
+            sync_directory(work)
+        self.on_step(Step.ROWS_WRITTEN)
+        sha256 = bytes.fromhex(await asyncio.to_thread(hash_of, rows))
+        volume = await self.ledger.move(volume, VolumeEvent.FROZEN, rows_sha256=sha256)
+        self.on_step(Step.FROZEN)
+        return volume
+
+    async def _image(self, volume: Volume) -> Volume:
+        size, sha256 = await asyncio.to_thread(self._write_image, volume)
+        self.on_step(Step.IMAGE_WRITTEN)
+        volume = await self.ledger.move(volume, VolumeEvent.IMAGED, data_bytes=size, data_sha256=sha256)
+        self.on_step(Step.IMAGED)
+        return volume
+
+    def _write_image(self, volume: Volume) -> tuple[int, bytes]:
+        work = self.settings.work(volume.label)
+        rows, bag = work / catalogue.ROWS, work / "bag"
+        if not rows.exists() or bytes.fromhex(hash_of(rows)) != volume.rows_sha256:
+            raise Damaged(
+                "work_damaged", f"The work directory of {volume.label} is damaged: give the volume up, and plan again."
+            )
+        shutil.rmtree(bag, ignore_errors=True)
+        data = bag / "data"
+        (data / catalogue.FOLDER).mkdir(parents=True)
+        shutil.copyfile(rows, data / catalogue.FOLDER / catalogue.ROWS)
+        project = json.loads((work / catalogue.PROJECT).read_text(encoding="utf-8"))
+        mask = self.mask if project["mask_numbers"] else str
+        lines = catalogue.describe(rows, project, data, volume.label, mask)
+        about = About(
+            label=volume.label,
+            volume_id=str(volume.id),
+            project_id=str(volume.project_id),
+            expiry_year=volume.expiry_year,
+            created_at=volume.created_at,
+        )
+        close_bag(bag, about, lines, load_key(self.settings.key_file))
+        self.on_step(Step.DESCRIBED)
+        files = [(path.relative_to(bag).as_posix(), path) for path in sorted(bag.rglob("*")) if path.is_file()]
+        files += [
+            (f"data/{line.file}", locate(self.settings.store_dir, line.file.removeprefix("recordings/")))
+            for line in lines
+        ]
+        done = 0
+
+        def count(more: int) -> None:
+            nonlocal done
+            done += more
+            self.progress("image", done, volume.bytes)
+
+        return write_image(
+            self.settings.image(volume.label),
+            label=volume.label,
+            created_at=volume.created_at,
+            files=files,
+            progress=count,
+        )
+
+    async def _protect(self, volume: Volume) -> Volume:
+        image = self.settings.image(volume.label)
+        if not await asyncio.to_thread(_begins_with, image, volume.data_bytes or 0, volume.data_sha256):
+            return await self.ledger.move(volume, VolumeEvent.FOUND_WRONG)
+        self.progress("correction", 0, volume.bytes)
+        size = await asyncio.to_thread(correction.protect, image, volume.data_bytes or 0)
+        self.on_step(Step.CORRECTION_ADDED)
+        sha256 = bytes.fromhex(await asyncio.to_thread(hash_of, image))
+        volume = await self.ledger.move(volume, VolumeEvent.PROTECTED, image_bytes=size, image_sha256=sha256)
+        self.on_step(Step.PROTECTED)
+        return volume
+
+    async def _check(self, volume: Volume) -> Volume:
+        image = self.settings.image(volume.label)
+        if not image.exists():
+            return await self.ledger.move(volume, VolumeEvent.FOUND_WRONG)
+        faults = await check(self.ledger, volume, image, self.progress)
+        self.on_step(Step.READ_BACK)
+        if faults:
+            await self._blame(volume, faults)
+            image.unlink()
+            return await self.ledger.move(volume, VolumeEvent.FOUND_WRONG)
+        volume = await self.ledger.move(volume, VolumeEvent.CHECKED)
+        await asyncio.to_thread(shutil.rmtree, self.settings.work(volume.label) / "bag", ignore_errors=True)
+        self.on_step(Step.CHECKED)
+        return volume
+
+    async def _blame(self, volume: Volume, faults: tuple[Fault, ...]) -> None:
+        """A stored file that is not what the ledger says spoils its volume for good: doubt it and free the others for another volume."""
+        named = {fault.path for fault in faults}
+        bad = []
+        for item in await self.ledger.items(volume.id):
+            if catalogue.RECORDINGS + item.path in named:
+                file = locate(self.settings.store_dir, item.path)
+                if not await asyncio.to_thread(storing.holds, file, size=item.bytes, sha256=item.sha256):
+                    bad.append(item.attempt_id)
+        if not bad:
+            return
+        async with self.ledger.pool.acquire() as conn:
+            await conn.execute(_DOUBT, bad)
+        calls = ", ".join(map(str, bad[:5])) + (" ..." if len(bad) > 5 else "")
+        await self.ledger.move(volume, VolumeEvent.GIVEN_UP, reason=f"stored files are damaged: {calls}")
+        raise Damaged(
+            "source_damaged",
+            f"The store's file of {len(bad)} calls is not what the ledger says ({calls}): restore them. Volume {volume.label} is given up; the others will be on the next.",
+        )
+
+
+_DOUBT: Final = "update recordings set verified_at = null where attempt_id = any($1) and state = 'stored'"
+
+
+async def check(ledger: ArchiveLedger, volume: Volume, source: Path, progress: Progress) -> tuple[Fault, ...]:
+    """Read an image or disc of a volume and compare it with everything the ledger knows; nothing is changed."""
+    recordings = {catalogue.RECORDINGS + item.path: item.sha256.hex() for item in await ledger.items(volume.id)}
+    total, done = volume.image_bytes or 0, 0
+
+    def count(more: int) -> None:
+        nonlocal done
+        done += more
+        progress("reading", done, total)
+
+    reading = await asyncio.to_thread(
+        read_volume, source, image_bytes=total, sha256=volume.image_sha256, recordings=recordings, progress=count
+    )
+    return reading.faults
+
+
+def _begins_with(image: Path, size: int, sha256: bytes | None) -> bool:
+    """Whether the first bytes of the image are those that were written; what a broken-off correction has appended does not matter."""
+    if not image.exists() or image.stat().st_size < size:
+        return False
+    digest, left = hashlib.sha256(), size
+    with image.open("rb") as file:
+        while left:
+            block = file.read(min(_BLOCK, left))
+            digest.update(block)
+            left -= len(block)
+    return digest.digest() == sha256
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb") as file:
+        os.fsync(file.fileno())

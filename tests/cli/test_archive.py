@@ -1,0 +1,125 @@
+"""`waihu archive` and `waihu retention` on a real database and store, from the plan to a call that comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+import pytest
+
+from dialer.cli.command import run
+from dialer.cli.exits import Exit
+from tests.recorder.archive_builders import a_stored_recording, state_of
+from tests.recorder.builders import PROJECT, a_project
+
+Waihu = Callable[..., tuple[int, Any]]
+
+if TYPE_CHECKING:
+    Pool = asyncpg.Pool[asyncpg.Record]
+
+
+@pytest.fixture
+def waihu(
+    database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Waihu:
+    """Runs a command line; gives its exit code and its answer (JSON, or standard error when there is none)."""
+    for name, value in {
+        "DATABASE_URL": database_url, "REDIS_URL": "", "WORK_DIR": tmp_path / "work", "STORE_DIR": tmp_path / "store",
+        "ARCHIVE_DIR": tmp_path / "archive", "ARCHIVE_DRIVE": f"stdio:{tmp_path}/{{name}}.disc", "RECORDING_KEYS": tmp_path / "keys",
+    }.items():  # fmt: skip
+        monkeypatch.setenv(f"WAIHU_{name}", str(value))
+
+    def call(*argv: str) -> tuple[int, Any]:
+        capfd.readouterr()
+        code = run(["--json", *argv], lambda _parts: 0)
+        out, err = capfd.readouterr()
+        return code, json.loads(out) if out.strip() else err
+
+    return call
+
+
+async def test_a_run_burns_two_discs_reads_them_again_releases_and_a_call_comes_back(
+    waihu: Waihu, pool: Pool, tmp_path: Path
+) -> None:
+    await a_project(pool)
+    calls = [await a_stored_recording(pool, tmp_path / "store", number) for number in (1, 2)]
+    before = {path: path.read_bytes() for path in (tmp_path / "store").rglob("*.opus")}
+
+    def work() -> None:
+        assert waihu("archive", "plan", "--wait-days", "-1")[1][0]["recordings"] == 2
+        code, report = waihu("archive", "run", "--medium", "cd", "--wait-days", "-1", "--release-days", "0")
+        assert (code, report["sealed"], report["problems"], report["released"]) == (Exit.OK, ["W000001"], [], 2)
+        assert [one["state"] for one in waihu("archive", "copies")[1]] == ["verified", "verified"]
+        disc = str(tmp_path / "W000001-2.disc")
+        assert waihu("archive", "verify", "W000001-2", "--from", disc)[0] == Exit.OK
+        code, said = waihu("archive", "restore", str(calls[0]))
+        assert (code, "disc_wanted" in said) == (Exit.FAILED, True)
+        assert waihu("archive", "restore", str(calls[0]), "--from", disc)[1]["restored"] == 1
+        assert waihu("archive", "restore-volume", "W000001", "--from", disc, "--day", "2026-03-11")[1] == []
+        assert waihu("archive", "restore-volume", "W000001", "--from", f"stdio:{disc}")[0] == Exit.OK
+        code, made = waihu("archive", "labels", "W000001", "--into", str(tmp_path / "print"))
+        page = Path(made["done"]).read_text(encoding="utf-8")
+        assert all(text in page for text in ("W000001-1", "W000001-2", "Handover"))
+
+    await asyncio.to_thread(work)
+    assert {path: path.read_bytes() for path in (tmp_path / "store").rglob("*.opus")} == before
+    assert [await state_of(pool, call) for call in calls] == ["stored", "stored"]
+    actions = {row["action"] for row in await pool.fetch("select action from audit_log")}
+    assert {
+        "volume_planned",
+        "copy_written",
+        "copy_verified",
+        "volume_sealed",
+        "recordings_released",
+        "recording_restored",
+    } <= actions
+
+
+async def test_a_damaged_disc_fails_the_verification_with_the_files_named(
+    waihu: Waihu, pool: Pool, tmp_path: Path
+) -> None:
+    await a_project(pool)
+    await a_stored_recording(pool, tmp_path / "store")
+
+    def work() -> None:
+        waihu("archive", "run", "--medium", "cd", "--wait-days", "-1")
+        disc = tmp_path / "W000001-1.disc"
+        content = disc.read_bytes()
+        needle = next((tmp_path / "store").rglob("*.opus")).read_bytes()[:64]
+        at = content.index(needle)
+        disc.write_bytes(content[:at] + b"x" + content[at + 1 :])
+        code, faults = waihu("archive", "verify", "W000001-1", "--from", str(disc))
+        assert code == Exit.FOUND_FAULTS
+        assert any(fault["path"].endswith(".opus") for fault in faults)
+        assert waihu("archive", "copies")[1][0]["state"] == "damaged"
+        assert waihu("archive", "verify", "W000001-2")[0] == Exit.USAGE
+        assert waihu("archive", "restore-volume", "W000001", "--day", "yesterday")[0] == Exit.USAGE
+
+    await asyncio.to_thread(work)
+
+
+async def test_retention_is_set_previewed_held_and_carried_out(waihu: Waihu, pool: Pool, tmp_path: Path) -> None:
+    await a_project(pool)
+    call = await a_stored_recording(pool, tmp_path / "store")
+    policy = tmp_path / "policy.json"
+    policy.write_text('{"minima": [{"from": "call", "days": 1, "source": "a test"}]}')
+
+    def work() -> None:
+        project = str(PROJECT)
+        assert waihu("retention", "add", "short", str(policy))[1]["version"] == 1
+        assert waihu("retention", "use", project, "short")[0] == Exit.OK
+        hold = waihu("retention", "hold", project, "--why", "a letter")[1]
+        assert waihu("retention", "preview", project)[1]["recordings"] == {"on_hold": 1}
+        assert waihu("retention", "expire", project)[1]["recordings"] == 0
+        assert waihu("retention", "lift", hold["id"], "--why", "answered")[0] == Exit.OK
+        assert waihu("retention", "expire", project)[1]["recordings"] == 1
+        assert waihu("retention", "proof", str(call))[1][0]["kind"] == "expired"
+        policy.write_text("nonsense")
+        assert waihu("retention", "add", "short", str(policy))[0] == Exit.USAGE
+
+    await asyncio.to_thread(work)
+    assert await state_of(pool, call) == "deleted"
