@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -11,6 +13,8 @@ from dialer.cli.output import Output
 from dialer.cli.users import typed_password
 from dialer.domain.roles import Role
 from dialer.web.agents import routes
+from dialer.web.deps import utc_now
+from dialer.web.desk import routes as desk
 from dialer.web.devices import routes as devices
 from dialer.web.users import routes as users
 
@@ -120,6 +124,42 @@ def remove_device(context: typer.Context, device_id: Annotated[str, typer.Argume
     wanted = uuid_of(device_id, "a device")
     in_office(lambda office: office.do(devices.remove_device, device_id=wanted))
     output.done("the device may not register any more")
+
+
+@app.command()
+def leaves(
+    context: typer.Context,
+    number: Number,
+    at: Annotated[
+        str | None, typer.Option(help="When: 2026-11-25T12:00, in the business's time zone unless it names one.")
+    ] = None,
+    logout: Annotated[bool, typer.Option("--logout", help="The shift ends; else a break.")] = False,
+    reason: Annotated[str, typer.Option(help="Of a break: lunch, meeting ...")] = "",
+    clear: Annotated[bool, typer.Option("--clear", help="Take back what was said before.")] = False,
+) -> None:
+    """Say ahead when an agent is going to leave, one time more. Neither --at nor --clear: show what was said."""
+    output: Output = context.obj.output
+
+    async def work(office: Office) -> list[dict[str, Any]]:
+        agent_id = await office.id_of("agent", number)
+        said = await office.do(desk.get_departures, agent_id=agent_id)
+        wanted = [] if clear else [one.model_dump() for one in said.departures if one.at > utc_now()]
+        if at is not None:
+            to = "logged_out" if logout else "break"
+            wanted.append({"at": _moment(at, office.settings.zone), "to": to, "reason": reason})
+        if clear or at is not None:
+            said = await office.do(desk.put_departures, body={"departures": wanted}, agent_id=agent_id)
+        return [shown(one) for one in said.departures]
+
+    output.rows(in_office(work), empty="Nothing was said: the agent stays.")
+
+
+def _moment(text: str, zone: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter("Write a time as 2026-11-25T12:00.", param_hint="--at") from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=ZoneInfo(zone))
 
 
 def _show_secret(output: Output, made: Any) -> None:

@@ -10,6 +10,7 @@ from uuid import UUID
 
 from campaigns.preview import PreviewLead
 from campaigns.states import AtPreviewLimit
+from dialer.db.departures import Departure
 from dialer.domain.ids import attempt_of_channel, call_channel
 from dialer.domain.matching import Need, ReadyAgent
 from dialer.domain.outcomes import Outcome
@@ -104,6 +105,7 @@ class Agent:
     project_id: UUID | None = None
     lead_id: int | None = None
     shown: ShownLead | None = None
+    departures: tuple[Departure, ...] = ()  # said ahead, the next first
     timer: asyncio.TimerHandle | None = None
     timer_until: datetime | None = None
 

@@ -21,6 +21,7 @@ from dialer.engine.calls import Calls
 from dialer.engine.clock import Clock
 from dialer.engine.config import EngineConfig
 from dialer.engine.counts import Counts
+from dialer.engine.departures import Departures
 from dialer.engine.desk import Desk
 from dialer.engine.desk.dialling import Dialling
 from dialer.engine.desk.presence import Presence
@@ -79,6 +80,7 @@ class Parts:
     placing: Placing
     dialling: Dialling
     desk: Desk
+    departures: Departures
     reconcile: Reconcile
     explain: Explain
     provision: Provision
@@ -220,6 +222,7 @@ def assemble(
         placing=placing,
         dialling=dialling,
         desk=desk,
+        departures=Departures(pool, floor, publishing, desk.execute, clock),
         reconcile=reconcile,
         provision=provision,
         explain=Explain(pool, floor, projects, placing, clock, obstacle),

@@ -57,6 +57,9 @@ class Publishing:
                 "preview_at_limit": agent.shown.at_limit.value if agent.shown else None,
                 "preview_skips_left": agent.shown.skips_left if agent.shown else None,
                 "logged_in_at": _iso(agent.logged_in_at),
+                "leaves_at": _iso(agent.departures[0].at) if agent.departures else None,
+                "leaves_to": agent.departures[0].wanted if agent.departures else None,
+                "leaves_for": agent.departures[0].reason if agent.departures else None,
             },
         )
 

@@ -199,6 +199,7 @@ class Engine:
         keep("learned", self._upkeep.keep_learned)
         keep("samples", self._upkeep.keep_samples)
         keep("callbacks", self._upkeep.keep_callbacks)
+        keep("departures", self._upkeep.keep_departures)
         keep("reconcile", self._rounds.run)
         keep("status", self._upkeep.show_status)
         keep("partitions", self._upkeep.keep_partitions)

@@ -6,6 +6,7 @@ import math
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from uuid import UUID
 
 from campaigns.projects import Project
@@ -36,6 +37,7 @@ class _Seen:
     """What one pass over agents and calls found of a project."""
 
     agents: list[tuple[AgentState, float]] = field(default_factory=list)
+    leaving: list[tuple[int, float]] = field(default_factory=list)
     in_flight: list[tuple[UUID, FlightState, float]] = field(default_factory=list)
     at_work: int = 0
     needs: float = 0.0  # agents that its calls under way are going to need
@@ -73,7 +75,7 @@ class Snapshots:
 
     def take(self, projects: Sequence[Project], blocked: Collection[UUID] = ()) -> View:
         """Of these projects, now. A project that is `blocked` gets the agents its calls under way need, and no others."""
-        at_s = self._clock.monotonic()
+        at_s, now = self._clock.monotonic(), self._clock.now()
         seen: dict[UUID, _Seen] = {project.id: _Seen() for project in projects}
         in_use: Counter[UUID] = Counter()
         for call in self._floor.calls.values():
@@ -81,7 +83,7 @@ class Snapshots:
             self._see_call(call, seen.setdefault(call.project_id, _Seen()), at_s)
         ready: Counter[frozenset[UUID]] = Counter()
         for agent in self._floor.agents.values():
-            self._see_agent(agent, seen, at_s)
+            self._see_agent(agent, seen, at_s, now)
             if agent.state is AgentState.READY and agent.seated:
                 ready[agent.project_ids] += 1
         rooms = {
@@ -120,9 +122,12 @@ class Snapshots:
             case _:
                 return 1.0
 
-    def _see_agent(self, agent: Agent, seen: dict[UUID, _Seen], at_s: float) -> None:
+    def _see_agent(self, agent: Agent, seen: dict[UUID, _Seen], at_s: float, now: datetime) -> None:
         for project_id in agent.project_ids:
             if (one := seen.get(project_id)) is not None:
+                if agent.departures and agent.wanted == "ready":
+                    left_s = (agent.departures[0].at - now).total_seconds()
+                    one.leaving.append((len(one.agents), max(0.0, left_s)))
                 one.agents.append((_for_project(agent, project_id), at_s - agent.since_s))
         if agent.state in _AT_WORK and agent.project_id is not None and (one := seen.get(agent.project_id)) is not None:
             one.at_work += 1
@@ -169,6 +174,7 @@ class Snapshots:
             standing=account.standing,
             budget=budget,
             budget_limit=budget_limit,
+            leaving=tuple(seen.leaving),
             ring_timeout_s=project.ring_timeout_s,
             cancel_after_s=project.cancel_after_s or None,
             sample_left=project.trial_size - project.trial_taken,

@@ -93,6 +93,7 @@ class Upkeep:
                 self._parts.measures.keep_only(known)
                 await self.refresh_agents()
                 await self.refresh_limits()
+                await self._parts.departures.refresh()
             except LOST:
                 continue
             self.publish_projects()
@@ -152,6 +153,12 @@ class Upkeep:
                 await self._parts.dialling.keep_promises()
             except LOST:
                 continue
+
+    async def keep_departures(self) -> None:
+        """Agents who said ahead when they leave do."""
+        while True:
+            await asyncio.sleep(self._config.tick_s)
+            await self._parts.departures.go()
 
     async def keep_partitions(self) -> None:
         """The months ahead have their partitions."""

@@ -51,6 +51,38 @@ async def run_in_thread(work: Callable[[], Any]) -> Any:
     return await asyncio.to_thread(work)
 
 
+async def test_shares_limits_and_departures_are_set_from_the_command_line(
+    waihu: Waihu, pool: asyncpg.Pool[asyncpg.Record]
+) -> None:
+    def work() -> None:
+        waihu("trunk", "create", "carrier", "--endpoint", "carrier", "--channels", "30", "--cps", "5")
+        waihu("caller-number", "add", "+862155550100", "--trunk", "carrier")
+        waihu("agent", "create", "8001", "--login", "wang")
+        waihu("project", "create", "Autumn", "--trunk", "carrier")
+        shares = ("--weight", "3", "--priority", "2", "--guaranteed-agents", "4", "--cancel-after-s", "15")
+        code, project = waihu("project", "change", "Autumn", *shares)
+        assert code == Exit.OK
+        kept = [project[name] for name in ("share_weight", "share_priority", "guaranteed_agents", "cancel_after_s")]
+        assert kept == [3, 2, 4, 15]
+        code, number = waihu("caller-number", "limit", "+862155550100", "--channels", "5", "--per-hour", "100")
+        assert code == Exit.OK
+        assert (number["max_channels"], number["max_cps"], number["max_per_hour"]) == (5, None, 100)
+        code, node = waihu("trunk", "limit-node", "--cps", "2.5")
+        assert code == Exit.OK
+        assert (node["max_channels"], node["max_cps"]) == (None, "2.50")
+        code, said = waihu("agent", "leaves", "8001", "--at", "2999-06-01T18:00", "--logout")
+        assert code == Exit.OK
+        code, said = waihu("agent", "leaves", "8001", "--at", "2999-06-01T12:00", "--reason", "lunch")
+        assert [(one["at"], one["to"], one["reason"]) for one in said] == [
+            ("2999-06-01T04:00:00Z", "break", "lunch"),
+            ("2999-06-01T10:00:00Z", "logged_out", ""),
+        ]
+        assert waihu("agent", "leaves", "8001", "--at", "noon")[0] == Exit.USAGE
+        assert waihu("agent", "leaves", "8001", "--clear") == (Exit.OK, [])
+
+    await run_in_thread(work)
+
+
 async def test_project_can_be_built_from_nothing(waihu: Waihu, pool: asyncpg.Pool[asyncpg.Record]) -> None:
     def build() -> None:
         assert waihu("user", "create", "boss", "--role", "admin")[0] == Exit.OK

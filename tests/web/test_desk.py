@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -152,3 +152,40 @@ async def test_an_agent_can_hold_and_hang_up_while_postgresql_is_down_and_the_ro
     await agent.do("POST", "/desk/me/ready")
     kinds = [row["action"] for row in await house.pool.fetch("select action from audit_log order by id")]
     assert kinds == ["hold", "resume", "hang_up", "agent_ready"]
+
+
+async def test_departures_are_said_ahead_by_the_agent_or_a_leader_and_kept(house: House) -> None:
+    agent, leader = await house.person(Role.AGENT), await house.person(Role.TEAM_LEADER)
+    noon, six = (f"{datetime.now(UTC).year + 1}-06-01T{hour:02}:00:00Z" for hour in (12, 18))  # noqa: TID251
+    lunch = {"at": noon, "to": "break", "reason": "lunch"}
+    home = {"at": six, "to": "logged_out", "reason": ""}
+    assert (await agent.do("PUT", "/desk/me/departures", {"departures": [lunch]}))["departures"] == [lunch]
+    path = f"/desk/{agent.agent_id}/departures"
+    assert (await leader.do("PUT", path, {"departures": [home, lunch]}))["departures"] == [lunch, home]
+    assert (await agent.get("/desk/me/departures"))["departures"] == [lunch, home]
+    said = await house.pool.fetchval(
+        "select detail from audit_log where action = 'agent_departures_set' order by id desc"
+    )
+    assert len(said["departures"]) == 2
+    assert (await agent.do("PUT", "/desk/me/departures", {"departures": []}))["departures"] == []
+
+
+@pytest.mark.parametrize(
+    ("departures", "error_id"),
+    [
+        ([{"at": "2020-01-01T12:00:00Z"}], "departure_past"),
+        ([{"at": "2999-01-01T12:00:00Z"}] * 2, "departure_twice"),
+        ([{"at": "2999-01-01T12:00:00"}], "invalid_request"),
+        ([{"at": "2999-01-01T12:00:00Z", "to": "lunch"}], "invalid_request"),
+    ],
+)
+async def test_departure_that_cannot_be_is_refused(house: House, departures: list[Any], error_id: str) -> None:
+    agent = await house.person(Role.AGENT)
+    answer = await agent.ask("PUT", "/desk/me/departures", {"departures": departures})
+    assert (answer.status, answer.error_id) == (422, error_id)
+
+
+async def test_an_agent_says_nothing_ahead_for_another(house: House) -> None:
+    agent, other = await house.person(Role.AGENT), await house.person(Role.AGENT)
+    answer = await agent.ask("PUT", f"/desk/{other.agent_id}/departures", {"departures": []})
+    assert (answer.status, answer.error_id) == (403, "not_your_desk")

@@ -35,11 +35,11 @@ class CallerNumberChange(In):
 
 
 class CallerNumberLimits(In):
-    """What a number may carry; null: no limit of its own. All three are set."""
+    """What a number may carry; null or left out: no limit of its own."""
 
-    max_channels: Annotated[int, Field(ge=1, le=100_000, description="Most calls at once.")] | None
-    max_cps: Rate | None
-    max_per_hour: Annotated[int, Field(ge=1, le=1_000_000, description="Most new calls in any hour.")] | None
+    max_channels: Annotated[int, Field(ge=1, le=100_000, description="Most calls at once.")] | None = None
+    max_cps: Rate | None = None
+    max_per_hour: Annotated[int, Field(ge=1, le=1_000_000, description="Most new calls in any hour.")] | None = None
 
 
 class CallerNumber(Out):

@@ -5,10 +5,12 @@ A conversation goes on while the database is away, and so does the desk: see `Ac
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from uuid import UUID
 
 from campaigns.masking import mask
 from campaigns.numbers import normalise
+from dialer.db import departures
 from dialer.domain.commands import (
     AgentBreak,
     AgentCommand,
@@ -24,7 +26,7 @@ from dialer.domain.commands import (
     Transfer,
     WrapUp,
 )
-from dialer.domain.errors import NotAllowed, WaihuError
+from dialer.domain.errors import BadRequest, NotAllowed, WaihuError
 from dialer.domain.roles import Role
 from dialer.web.api import operation
 from dialer.web.call import Call
@@ -32,6 +34,8 @@ from dialer.web.commands import run
 from dialer.web.desk.screen import desk_of
 from dialer.web.desk.types import (
     AgentRef,
+    Departure,
+    Departures,
     Desk,
     DialOut,
     DoneOut,
@@ -142,6 +146,37 @@ async def wrap_up(call: Call, agent_id: AgentRef, body: WrapUpWith) -> DoneOut:
         callback_personal=body.callback_personal, fields=dict(body.fields),
     )  # fmt: skip
     return await _do(call, command, disposition=body.disposition, callback_at=body.callback_at)
+
+
+@operation("GET", "/desk/{agent_id}/departures", roles=DESK, summary="When an agent is going to leave")
+async def get_departures(call: Call, agent_id: AgentRef) -> Departures:
+    """Breaks, lunch, the end of the shift: what is still to come."""
+    agent = _whose(call, agent_id)
+    async with call.connection() as conn:
+        return _departures(await departures.of_agents(conn, [agent]), agent)
+
+
+@operation("PUT", "/desk/{agent_id}/departures", roles=DESK, summary="Say ahead when an agent is going to leave")
+async def put_departures(call: Call, agent_id: AgentRef, body: Departures) -> Departures:
+    """These and no others. The pacer places no call that such an agent would have to take; at the time the agent goes, after the
+    call of that moment, without anybody doing anything. Takes effect within seconds.
+    """
+    agent = _whose(call, agent_id)
+    wanted = [
+        departures.Departure(agent_id=agent, at=one.at, wanted=one.to, reason=one.reason) for one in body.departures
+    ]
+    if any(one.at <= call.now for one in wanted):
+        raise BadRequest("departure_past", "A departure lies in the future: give a later time.")
+    async with call.transaction() as conn:
+        await departures.plan(conn, agent, wanted, user_id=call.identity.user_id)
+        said = [f"{one.at.isoformat()} {one.wanted} {one.reason}".strip() for one in wanted]
+        await call.audit(conn, "agent_departures_set", "agent", agent, departures=said)
+        return _departures(await departures.of_agents(conn, [agent]), agent)
+
+
+def _departures(found: Mapping[UUID, Sequence[departures.Departure]], agent_id: UUID) -> Departures:
+    rows = found.get(agent_id, ())
+    return Departures(departures=[Departure(at=one.at, to=one.wanted, reason=one.reason) for one in rows])
 
 
 async def _do(call: Call, command: AgentCommand, **detail: object) -> DoneOut:

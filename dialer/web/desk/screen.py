@@ -28,6 +28,9 @@ LIVE = (
     "call_state",
     "wrap_up_until",
     "preview_until",
+    "leaves_at",
+    "leaves_to",
+    "leaves_for",
     "preview_at_limit",
     "preview_skips_left",
 )

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from dialer.web.fields import BigId, Cells, In, Moment, Name, Note, Number, Out
+from dialer.web.fields import BigId, Cells, In, Line, Moment, Name, Note, Number, Out
 from dialer.web.leads.types import Lead
 from dialer.web.projects.types import Disposition
 
@@ -26,6 +26,20 @@ class TakeBreak(In):
     """A break (小休)."""
 
     reason: Annotated[Name, Field(max_length=40)]
+
+
+class Departure(In):
+    """At `at`, after the call of that moment, the agent goes on a break or leaves the seat."""
+
+    at: Moment
+    to: Literal["break", "logged_out"] = "break"
+    reason: Annotated[Line, Field(max_length=40, description="Of a break: lunch, meeting ...")] = ""
+
+
+class Departures(In):
+    """What is to come, the next first: the whole list."""
+
+    departures: Annotated[list[Departure], Field(max_length=50)]
 
 
 class DialOut(In):
@@ -92,6 +106,9 @@ class Desk(Out):
     call_state: str | None
     wrap_up_until: datetime | None
     preview_until: datetime | None
+    leaves_at: datetime | None = Field(description="When the agent leaves next, as far as it was said ahead.")
+    leaves_to: str | None = Field(description="`break` or `logged_out`.")
+    leaves_for: str | None
     preview_at_limit: str | None = Field(description="What happens to the lead shown at `preview_until`.")
     preview_skips_left: int | None = Field(description="Leads the agent may skip in this hour; 0: not this one.")
     call: dict[str, Any] | None = Field(

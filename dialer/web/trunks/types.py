@@ -65,10 +65,10 @@ class Node(Out):
 
 
 class NodeLimits(In):
-    """What a node may carry; null: no limit of its own. Both are set."""
+    """What a node may carry; null or left out: no limit of its own."""
 
-    max_channels: Annotated[int, Field(ge=1, le=100_000, description="Most customers' calls at once.")] | None
-    max_cps: Rate | None
+    max_channels: Annotated[int, Field(ge=1, le=100_000, description="Most customers' calls at once.")] | None = None
+    max_cps: Rate | None = None
 
 
 class NodeLimitsOut(Out):
