@@ -65,14 +65,14 @@ _CONDITIONS = {
 
 def statement(wanted: Wanted, *, before: UUID | None, limit: int) -> tuple[str, list[object]]:
     """The search as SQL and its arguments. The ids are found first, in an index alone where it can be; rows are read for the page only."""
-    conditions, arguments = _where(wanted)
+    where, arguments = conditions(wanted)
     if before is not None:
         arguments.append(before)
-        conditions.append(f"r.attempt_id < ${len(arguments)}")
+        where.append(f"r.attempt_id < ${len(arguments)}")
     arguments.append(limit)
     sql = f"""
 with found as materialized (
-    select r.attempt_id from recordings r where {" and ".join(conditions) or "true"} order by r.attempt_id desc limit ${len(arguments)}
+    select r.attempt_id from recordings r where {" and ".join(where) or "true"} order by r.attempt_id desc limit ${len(arguments)}
 )
 select {RECORDING_COLUMNS} from found f join recordings r on r.attempt_id = f.attempt_id join projects p on p.id = r.project_id
 order by r.attempt_id desc
@@ -80,23 +80,24 @@ order by r.attempt_id desc
     return sql, arguments
 
 
-def _where(wanted: Wanted) -> tuple[list[str], list[object]]:
-    conditions: list[str] = []
+def conditions(wanted: Wanted) -> tuple[list[str], list[object]]:
+    """What must hold of `recordings r`, and the arguments for it."""
+    where: list[str] = []
     arguments: list[object] = []
     for one in fields(wanted):
         value = getattr(wanted, one.name)
         if value is None:
             continue
         arguments.append(json.dumps([{"fault": value}]) if one.name == "fault" else value)
-        conditions.append(_CONDITIONS[one.name].format(f"${len(arguments)}"))
+        where.append(_CONDITIONS[one.name].format(f"${len(arguments)}"))
     # The same span as ids, which is what the indexes are sorted by.
     if wanted.since is not None:
         arguments.append(wanted.since - LONGEST_RING)
-        conditions.append(f"r.attempt_id >= uuid7_floor(${len(arguments)}::timestamptz)")
+        where.append(f"r.attempt_id >= uuid7_floor(${len(arguments)}::timestamptz)")
     if wanted.until is not None:
         arguments.append(wanted.until)
-        conditions.append(f"r.attempt_id < uuid7_floor(${len(arguments)}::timestamptz)")
-    return conditions, arguments
+        where.append(f"r.attempt_id < uuid7_floor(${len(arguments)}::timestamptz)")
+    return where, arguments
 
 
 async def search(conn: Connection, wanted: Wanted, *, before: UUID | None, limit: int) -> list[RecordingRow]:

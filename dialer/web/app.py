@@ -36,6 +36,7 @@ from dialer.web.projects import abandonment
 from dialer.web.projects import routes as projects
 from dialer.web.projects import settings as project_settings
 from dialer.web.projects import trial as project_trial
+from dialer.web.qa import routes as qa
 from dialer.web.recordings import listening
 from dialer.web.recordings import routes as recordings
 from dialer.web.reports import routes as reports
@@ -68,6 +69,7 @@ FEATURES = (
     calls,
     recordings,
     listening,
+    qa,
     retention,
     archive,
     reports,

@@ -1,0 +1,1 @@
+"""Recordings pulled for QA."""
