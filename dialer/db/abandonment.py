@@ -47,11 +47,17 @@ class Wanted:
     apart_from: datetime
 
 
+# Two ranges of the key for each project: what the table holds beyond them costs nothing.
 _ANSWERED_SINCE = """
-select w.project_id, case when c.quarter < w.apart_from then w.since else c.quarter end as quarter, c.outcome, c.wait_ds, sum(c.calls)::integer as calls
+select w.project_id, q.quarter, q.outcome, q.wait_ds, q.calls
 from unnest($1::uuid[], $2::timestamptz[], $3::timestamptz[]) w (project_id, since, apart_from)
-join answered_calls c on c.project_id = w.project_id and c.quarter >= w.since
-group by 1, 2, 3, 4
+cross join lateral (
+    select w.since as quarter, c.outcome, c.wait_ds, sum(c.calls)::integer as calls from answered_calls c
+    where c.project_id = w.project_id and c.quarter >= w.since and c.quarter < w.apart_from group by c.outcome, c.wait_ds
+    union all
+    select c.quarter, c.outcome, c.wait_ds, c.calls from answered_calls c
+    where c.project_id = w.project_id and c.quarter >= greatest(w.since, w.apart_from)
+) q
 """
 
 

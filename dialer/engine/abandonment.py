@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -26,6 +26,8 @@ from dialer.engine.floor import Call
 from dialer.engine.journal import Journal
 from dialer.engine.projects import Projects
 from dialer.live.feed import Feed
+
+_READ_AGAIN = timedelta(hours=2)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,19 +52,35 @@ class _Book:
     quarters: Quarters = field(default_factory=dict)
     calls: Counter[AnsweredCall] = field(default_factory=Counter)  # of all quarters
 
+    _counted: tuple[AbandonmentContract, int, int] | None = None
+
+    def counted(self, contract: AbandonmentContract) -> tuple[int, int]:
+        """(answered, abandoned); reckoned when something has changed."""
+        if self._counted is None or self._counted[0] is not contract:
+            tally = contract.tally(self.calls)
+            self._counted = (contract, contract.answered(tally), contract.abandoned(tally))
+        return self._counted[1:]
+
     def add(self, quarter: datetime, kind: AnsweredCall) -> None:
         if quarter >= self.span.since:
             self.quarters.setdefault(quarter, Counter())[kind] += 1
             self.calls[kind] += 1
+            self._counted = None
 
-    def replace(self, quarters: Quarters) -> None:
-        self.quarters = quarters
-        self.calls = sum(quarters.values(), Counter())
+    def replace(self, read_from: datetime, found: Quarters) -> None:
+        """What was read from a moment on, instead of what is here."""
+        self.quarters = {quarter: calls for quarter, calls in self.quarters.items() if quarter < read_from} | found
+        self._sum()
 
     def move_to(self, span: Span) -> None:
         """A later period of the same kind: what ended before it is forgotten."""
         self.span = span
-        self.replace({quarter: calls for quarter, calls in self.quarters.items() if quarter >= span.since})
+        self.quarters = {quarter: calls for quarter, calls in self.quarters.items() if quarter >= span.since}
+        self._sum()
+
+    def _sum(self) -> None:
+        self.calls = sum(self.quarters.values(), Counter())
+        self._counted = None
 
 
 class Abandonment:
@@ -97,8 +115,8 @@ class Abandonment:
         if not book.complete:
             standing = Standing.STOPPED if contract.at_limit is AtLimit.STOP else Standing.FREE
             return Account(answered=live_answers, abandoned=0, counted=False, standing=standing)
-        tally = contract.tally(book.calls)
-        answered, abandoned = contract.answered(tally) + live_answers, contract.abandoned(tally)
+        answered, abandoned = book.counted(contract)
+        answered += live_answers
         standing = contract.standing(answered, abandoned)
         return Account(answered=answered, abandoned=abandoned, counted=True, standing=standing)
 
@@ -109,26 +127,31 @@ class Abandonment:
         books = {key: book for key, book in books.items() if not book.complete or book.read_for != quarter}
         if not books:
             return
-        # Only of a period that moves along must the quarters be told apart.
-        wanted = {key: Wanted(book.span.since, book.span.until or book.span.since) for key, book in books.items()}
+        # What is complete is read again for its newest quarters alone.
+        newest = quarter - _READ_AGAIN
+        wanted = {
+            key: Wanted(
+                max(book.span.since, newest) if book.complete else book.span.since,
+                newest if book.span.until is not None else book.span.since,
+            )
+            for key, book in books.items()
+        }
         async with self._pool.acquire(timeout=5) as conn, self._journal.settled():
             # What ends from here on is only in the journal, until we are through.
             self._own = {key: own for key, own in self._own.items() if self._journal.holds_end_of(key)}
             written = await ended_among(conn, self._own)  # given back by a connection that was lost after the commit
             found = await answered_since(conn, wanted)
             for key, book in books.items():
-                if self._books.get(key) is book and book.span.since == wanted[key].since:
-                    self._take_over(key, book, quarter, found[key], written)
+                if self._books.get(key) is book and book.span.since <= wanted[key].since:
+                    book.replace(wanted[key].since, found[key])
+                    self._add_unwritten(key, book, wanted[key].since, written)
+                    book.complete, book.read_for = True, quarter
+                    self._changed.add(key)
 
-    def _take_over(
-        self, project_id: UUID, book: _Book, quarter: datetime, found: Quarters, written: frozenset[UUID]
-    ) -> None:
-        book.replace(found)
+    def _add_unwritten(self, project_id: UUID, book: _Book, read_from: datetime, written: frozenset[UUID]) -> None:
         for attempt_id, (of_project, ended_in, kind) in self._own.items():
-            if of_project == project_id and attempt_id not in written:
+            if of_project == project_id and ended_in >= read_from and attempt_id not in written:
                 book.add(ended_in, kind)
-        book.complete, book.read_for = True, quarter
-        self._changed.add(project_id)
 
     def show(self) -> None:
         """Publish the budgets with news; once a tick, not once a call."""

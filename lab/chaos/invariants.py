@@ -38,6 +38,7 @@ class Rows:
     in_flight_without_attempt: frozenset[int] = frozenset()
     agents: Mapping[UUID, tuple[str, UUID | None]] = field(default_factory=dict)  # agent → state, attempt
     doubled_numbers: int = 0
+    miscounted: int = 0  # kept sums of answered calls that are not those of the attempts
 
 
 ROWS_LIVE = "select attempt_id from live_attempts"
@@ -49,6 +50,14 @@ ROWS_AGENTS = "select agent_id, state, attempt_id from agent_live"
 ROWS_DOUBLED = (
     "select count(*) from (select number from attempts where state <> 'ended' group by number having count(*) > 1) d"
 )
+
+ROWS_MISCOUNTED = """
+select count(*) from (
+    select project_id, quarter_of(ended_at) as quarter, outcome, wait_ds(answered_at, bridged_at) as wait_ds, count(*) as calls
+    from attempts where state = 'ended' and answered_at is not null group by 1, 2, 3, 4
+) a full join answered_calls c using (project_id, quarter, outcome, wait_ds)
+where a.calls is distinct from c.calls
+"""
 
 
 def inconsistencies(rows: Rows, channels: Channels) -> set[str]:
@@ -69,13 +78,13 @@ def inconsistencies(rows: Rows, channels: Channels) -> set[str]:
     return found
 
 
-def doubled(rows: Rows) -> list[Violation]:
-    """Promise 1: at most one live attempt for a number."""
-    return (
-        [Violation(promise=1, what="two live attempts for one number", detail=str(rows.doubled_numbers))]
-        if rows.doubled_numbers
-        else []
+def of_rows(rows: Rows) -> list[Violation]:
+    """What the rows alone say. Promise 1: at most one live attempt for a number. Promise 4: an answered call that is over is counted once."""
+    counts = (
+        (1, "two live attempts for one number", rows.doubled_numbers),
+        (4, "answered calls are counted otherwise than they ended", rows.miscounted),
     )
+    return [Violation(promise=promise, what=what, detail=str(count)) for promise, what, count in counts if count]
 
 
 def dialled_twice(attempts: Sequence[AttemptFact], carrier: Iterable[CarrierFact]) -> list[Violation]:

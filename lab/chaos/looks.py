@@ -73,6 +73,7 @@ class Looks:
                         for row in await connection.fetch(invariants.ROWS_AGENTS)
                     },
                     doubled_numbers=await connection.fetchval(invariants.ROWS_DOUBLED),
+                    miscounted=await connection.fetchval(invariants.ROWS_MISCOUNTED),
                 )
         except _AWAY:
             return None

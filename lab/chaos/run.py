@@ -201,7 +201,7 @@ class Chaos:
         while True:
             rows, channels = await self.looks.rows(), await self.switchboard.channels()
             if rows is not None and channels is not None:
-                self._violated(invariants.doubled(rows))
+                self._violated(invariants.of_rows(rows))
                 found = invariants.inconsistencies(rows, channels)
                 staying = found if staying is None else staying & found
                 if not staying:

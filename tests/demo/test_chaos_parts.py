@@ -21,10 +21,10 @@ from lab.chaos.invariants import (
     as_long_as_the_carrier_heard,
     cut_off,
     dialled_twice,
-    doubled,
     inconsistencies,
     late_bridges,
     of_mismatches,
+    of_rows,
     unflushed,
     unheard_times,
 )
@@ -101,8 +101,8 @@ def test_each_kind_of_leak_is_seen() -> None:
 
 
 def test_two_live_attempts_for_a_number_break_promise_one() -> None:
-    assert doubled(Rows()) == []
-    assert [violation.promise for violation in doubled(Rows(doubled_numbers=1))] == [1]
+    assert of_rows(Rows()) == []
+    assert [violation.promise for violation in of_rows(Rows(doubled_numbers=1, miscounted=2))] == [1, 4]
 
 
 def test_number_dialled_twice_is_seen() -> None:

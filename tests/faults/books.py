@@ -35,7 +35,7 @@ async def broken_promises(
         [one for one in recordings if one.attempt_id in ids],
         [call for call in carrier if call.number in numbers],
     )
-    broken = invariants.doubled(rows) + invariants.dialled_twice(everything, carrier)
+    broken = invariants.of_rows(rows) + invariants.dialled_twice(everything, carrier)
     torn = invariants.unflushed(attempts, recordings, asterisk_away)
     broken += invariants.of_mismatches(books, frozenset(ids) if excused else frozenset(), torn=torn)
     stated = {one.attempt_id for one in recordings if one.state == "stored" or one.reason}
@@ -61,4 +61,5 @@ async def _rows(connection: asyncpg.Connection[asyncpg.Record]) -> Rows:
                 for row in await connection.fetch(invariants.ROWS_AGENTS)
             },
             doubled_numbers=await connection.fetchval(invariants.ROWS_DOUBLED),
+            miscounted=await connection.fetchval(invariants.ROWS_MISCOUNTED),
         )
