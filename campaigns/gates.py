@@ -51,12 +51,15 @@ class Verdict:
 
 def decide(project: Project, now: datetime) -> Verdict:
     """May this project place a call at `now`? The first gate that objects decides; what cannot be evaluated objects."""
+    return next(objections(project, now), None) or Verdict(allowed=True, gate=Gate.OPEN, reason="The project may dial.")
+
+
+def objections(project: Project, now: datetime) -> Iterator[Verdict]:
+    """All that speaks against dialling the project, in the order it is asked; nothing that goes wrong is passed over."""
     try:
-        return next(_objections(project, now), None) or Verdict(
-            allowed=True, gate=Gate.OPEN, reason="The project may dial."
-        )
+        yield from _objections(project, now)
     except Exception as error:  # noqa: BLE001 -- whatever is wrong with a project: it is not dialled
-        return Verdict(
+        yield Verdict(
             allowed=False,
             gate=Gate.NOT_EVALUABLE,
             reason=f"The rules cannot be evaluated ({type(error).__name__}), so nothing is dialled.",

@@ -12,6 +12,7 @@ from dialer.cli.office import Office, in_office
 from dialer.cli.output import Output
 from dialer.domain.errors import BadRequest, NotFound
 from dialer.web.rules import routes
+from dialer.web.why import gates
 
 app = typer.Typer(no_args_is_help=True, help="Calling rules: packs of cited lines; all that a project chose must pass.")
 File = Annotated[Path, typer.Argument(help="A rule pack, a TOML file.", exists=True, dir_okay=False)]
@@ -91,6 +92,33 @@ def of(context: typer.Context, project: Project) -> None:
         return await office.do(routes.get_chosen, project_id=await office.id_of("project", project))
 
     output.rows([one.model_dump() for one in in_office(work).packs], empty="No pack holds for this project.")
+
+
+@app.command("dry-run")
+def dry_run(
+    context: typer.Context,
+    project: Project,
+    pack: Annotated[list[str] | None, typer.Argument(help="Packs, as pack@version; none: no pack.")] = None,
+) -> None:
+    """What would change if these packs, and no others, were in force. Nothing is changed; every lead of the project is read."""
+    output: Output = context.obj.output
+
+    async def work(office: Office) -> Any:
+        project_id = await office.id_of("project", project)
+        found = [await _find(office, name) for name in pack or []]
+        wanted = [{"pack": one.pack, "version": one.version} for one in found]
+        return await office.do(gates.try_packs, project_id=project_id, body={"packs": wanted})
+
+    told = in_office(work)
+    if output.as_json:
+        output.thing(told.model_dump(mode="json"))
+        return
+    output.thing({
+        "the whole project": told.shut or "stays open", "newly refused": told.newly_refused, "newly allowed": told.newly_allowed,
+    })  # fmt: skip
+    output.rows(
+        [one.model_dump() for one in told.changes], empty="No lead would be held back by another reason than now."
+    )
 
 
 async def _find(office: Office, name: str) -> Any:

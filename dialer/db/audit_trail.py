@@ -64,3 +64,18 @@ async def page(
     """Entries, newest first."""
     rows = await conn.fetch(PAGE, before, subject_type, subject_id, user_id, action, limit)
     return [Kept(**{**dict(row), "detail": orjson.loads(row["detail"])}) for row in rows]
+
+
+PROJECT_AT = """
+select (select case action when 'project_started' then 'running' when 'project_created' then 'draft' else 'paused' end
+        from audit_log where subject_type = 'project' and subject_id = $1 and at <= $2 and not detail ? 'refused'
+          and action in ('project_created', 'project_started', 'project_paused', 'project_stopped') order by at desc, id desc limit 1) as state,
+       exists (select from audit_log where subject_type = 'project' and subject_id = $1 and at > $2 and action = 'project_changed') as changed
+"""
+
+
+async def project_at(conn: Connection, project_id: UUID, at: datetime) -> tuple[str | None, bool]:
+    """The state a project was put into before a moment (None: not known), and whether its settings were changed since."""
+    row = await conn.fetchrow(PROJECT_AT, str(project_id), at)
+    assert row is not None  # noqa: S101 -- a select without a table gives one row
+    return row["state"], row["changed"]

@@ -47,6 +47,7 @@ from dialer.web.simulations import routes as simulations
 from dialer.web.tokens import routes as tokens
 from dialer.web.trunks import routes as trunks
 from dialer.web.users import routes as users
+from dialer.web.why import gates as why_gates
 from dialer.web.why import routes as why
 
 FEATURES = (
@@ -75,6 +76,7 @@ FEATURES = (
     reports,
     rules,
     why,
+    why_gates,
     pace,
     simulations,
     live,

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from campaigns import do_not_call
 from campaigns.sql import Pool
 from dialer.cli.exits import Exit
-from tests.builders import a_project
+from tests.builders import NOON, a_lead, a_number, a_project
 from tests.campaigns.rules.test_loading import HEAD, RULE
 from tests.cli.test_commands import Waihu, waihu
 
@@ -39,6 +40,8 @@ async def test_a_pack_is_checked_added_chosen_and_shown(waihu: Waihu, pool: Pool
         code, used = waihu("rules", "use", "Autumn", "mine", "cn-collection@2026.1")
         assert (code, used["packs"]) == (Exit.OK, ["cn-collection@2026.1", "mine@1"])
         assert len(waihu("rules", "of", "Autumn")[1]) == 2
+        tried = waihu("rules", "dry-run", "Autumn", "cn-insurance")[1]
+        assert (tried["newly_refused"], "insurance-refusals" in tried["shut"]) == (0, True)
         assert waihu("rules", "use", "Autumn", "mars")[0] == Exit.NOT_FOUND
         assert waihu("rules", "use", str(project.id))[0] == Exit.OK
         assert waihu("rules", "of", "Autumn")[1] == []
@@ -48,3 +51,22 @@ async def test_a_pack_is_checked_added_chosen_and_shown(waihu: Waihu, pool: Pool
 
 def _said(message: str) -> dict[str, Any]:
     return {"done": message}
+
+
+async def test_why_tells_a_number_a_lead_and_a_list_without_an_engine(waihu: Waihu, pool: Pool) -> None:
+    project = await a_project(pool, name="Autumn")
+    number = a_number()
+    lead_id = await a_lead(pool, project.id, number=number)
+    await do_not_call.add(pool, [number], reason="asked", source="letter", now=NOON)
+
+    def work() -> None:
+        code, said = waihu("why", "number", number, "--project", "Autumn")
+        assert (code, said["why"]) == (Exit.OK, "lead")
+        gates = {gate["gate"]: gate["passed"] for gate in said["gates"]}
+        assert (gates["project"], gates["lead"], gates["do_not_call"]) == (True, False, False)
+        code, said = waihu("why", "lead", str(lead_id), "--at", "2026-05-01T00:00:00")
+        assert (code, said["sentence"]) == (Exit.OK, "The lead came later.")
+        assert waihu("why", "project", "Autumn")[1]["sentence"] == "1 leads: 1 do not call."
+        assert waihu("why", "number", number)[0] == Exit.USAGE
+
+    await asyncio.to_thread(work)

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import date
+from datetime import date, datetime
 from typing import Annotated
 
 from pydantic import Field
 
-from dialer.web.fields import In, Out
+from dialer.web.fields import In, Moment, Out
 
 Word = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,39}$")]
 
@@ -72,3 +72,27 @@ class Document(Out):
     """A pack as it was written."""
 
     document: str
+
+
+class AskDryRun(ChosenPacks):
+    """Which packs to try, and as of when."""
+
+    at: Moment | None = Field(default=None, description="Left out: now.")
+
+
+class Change(Out):
+    """So many leads that would go from one reason to another; `dialable`: nothing holds them."""
+
+    before: str
+    after: str
+    leads: int
+
+
+class DryRun(Out):
+    """What other rule packs would change."""
+
+    at: datetime
+    shut: str | None = Field(description="Why the whole project would be shut; null: it would not.")
+    newly_refused: int
+    newly_allowed: int
+    changes: list[Change]
