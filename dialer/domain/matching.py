@@ -1,28 +1,31 @@
-"""Who takes an answered call: the agent who has waited longest, among those who may.
+"""Who takes an answered call, and which waiting customer an agent takes.
 
-A promise is a move of the agent's state made by the caller in the same breath (no await between), so the same agent cannot be
-chosen for a second call; `assign` keeps the same promise for several calls at once.
+A customer gets, of the agents who may, one whom the calls under way of *other* projects need least, and among those who has waited
+longest; an agent gets, of the waiting customers who fit, one of the highest priority, and among those who has waited longest. A
+promise is a move of the agent's state made by the caller in the same breath (no await between), so nobody is promised twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeVar
+from typing import Protocol, TypeVar
 from uuid import UUID
 
-T = TypeVar("T")
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReadyAgent:
-    """An agent who waits for a call."""
+class Idle(Protocol):
+    """An agent who waits for a call since `since`: the engine's, or a test's."""
 
     agent_id: UUID
-    ready_since: datetime
+    since: datetime
     project_ids: frozenset[UUID]
-    skills: frozenset[str] = frozenset()
+    skills: frozenset[str]
+
+
+Someone = TypeVar("Someone", bound=Idle)
+Customer = TypeVar("Customer")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,7 +37,7 @@ class Need:
     only: UUID | None = None
 
 
-def fits(agent: ReadyAgent, need: Need) -> bool:
+def fits(agent: Idle, need: Need) -> bool:
     """May this agent take such a call?"""
     return (
         need.project_id in agent.project_ids
@@ -43,17 +46,16 @@ def fits(agent: ReadyAgent, need: Need) -> bool:
     )
 
 
-def longest_idle(agents: Iterable[ReadyAgent], need: Need) -> ReadyAgent | None:
-    """The agent for one call, or None. Ties go to the lower id, so that the choice can be repeated."""
+def best(agents: Iterable[Someone], need: Need, needing: AbstractSet[UUID] = frozenset()) -> Someone | None:
+    """The agent for one call, or None. `needing`: projects whose calls under way will need an agent.
+
+    Ties go to the lower id, so that the choice can be repeated.
+    """
+    others = needing - {need.project_id}
     fitting = [agent for agent in agents if fits(agent, need)]
-    return min(fitting, key=lambda agent: (agent.ready_since, agent.agent_id), default=None)
+    return min(fitting, key=lambda agent: (len(others & agent.project_ids), agent.since, agent.agent_id), default=None)
 
 
-def assign(agents: Sequence[ReadyAgent], waiting: Sequence[tuple[T, Need]]) -> dict[T, ReadyAgent]:
-    """Agents for several waiting calls, in the order they wait; nobody is promised twice."""
-    free = {agent.agent_id: agent for agent in agents}
-    promised: dict[T, ReadyAgent] = {}
-    for call, need in waiting:
-        if agent := longest_idle(free.values(), need):
-            promised[call] = free.pop(agent.agent_id)
-    return promised
+def in_turn(waiting: Iterable[Customer], priority_of: Callable[[Customer], int]) -> list[Customer]:
+    """Customers in the order in which they get an agent; given in the order of their answers."""
+    return sorted(waiting, key=lambda customer: -priority_of(customer))

@@ -18,7 +18,7 @@ from agi.routes import AgiRequest, Handler
 from agi.session import AgiSession
 from dialer.domain.call_table import CallEvent
 from dialer.domain.ids import attempt_of_channel
-from dialer.domain.matching import Need
+from dialer.domain.matching import Need, in_turn
 from dialer.domain.states import AgentState, CallState
 from dialer.engine.agents import Agents
 from dialer.engine.calls import Calls
@@ -109,7 +109,7 @@ class Answering:
 
     def offer(self, agent: Agent) -> None:
         """An agent is ready: of the waiting customers who fit, one of the highest priority who waits longest gets them."""
-        for call in sorted(self._floor.waiting.values(), key=lambda call: -self._projects.priority(call.project_id)):
+        for call in in_turn(self._floor.waiting.values(), lambda one: self._projects.priority(one.project_id)):
             if call.waiter is None or call.waiter.done() or self._floor.ready_for(self._need(call)) is not agent:
                 continue
             self._agents.promise(agent, call)

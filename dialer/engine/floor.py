@@ -12,7 +12,7 @@ from campaigns.preview import PreviewLead
 from campaigns.states import AtPreviewLimit
 from dialer.db.departures import Departure
 from dialer.domain.ids import attempt_of_channel, call_channel
-from dialer.domain.matching import Need, ReadyAgent
+from dialer.domain.matching import Need, best
 from dialer.domain.outcomes import Outcome
 from dialer.domain.pacing import Mode
 from dialer.domain.states import AgentState, CallState
@@ -114,12 +114,6 @@ class Agent:
         """Can be bridged."""
         return self.seat is not None and self.seat.up
 
-    def as_ready(self) -> ReadyAgent:
-        """For matching."""
-        return ReadyAgent(
-            agent_id=self.agent_id, ready_since=self.since, project_ids=self.project_ids, skills=self.skills
-        )
-
 
 class Floor:
     """All agents and calls of the node, with the indexes that events need."""
@@ -144,20 +138,9 @@ class Floor:
         self.calls[call.attempt_id] = call
 
     def ready_for(self, need: Need) -> Agent | None:
-        """The agent who is ready, seated, fits, is needed least by the calls of other projects, and has waited longest."""
-        best: tuple[tuple[int, datetime, UUID], Agent] | None = None
-        others = self.needing - {need.project_id}
-        for agent in self.agents.values():
-            if agent.state is not AgentState.READY or not agent.seated or need.project_id not in agent.project_ids:
-                continue
-            if need.only is not None and need.only != agent.agent_id:
-                continue
-            if not need.skills <= agent.skills:
-                continue
-            rank = len(others & agent.project_ids), agent.since, agent.agent_id
-            if best is None or rank < best[0]:
-                best = rank, agent
-        return None if best is None else best[1]
+        """The agent for a call, of those who are ready and seated."""
+        ready = (agent for agent in self.agents.values() if agent.state is AgentState.READY and agent.seated)
+        return best(ready, need, self.needing)
 
     def call_of_agent(self, agent: Agent) -> Call | None:
         """The live call an agent is promised to or talks on."""

@@ -30,6 +30,11 @@ async def empty_url(postgres: Postgres) -> str:
     return postgres.url_of("empty")
 
 
+def test_each_migration_has_a_number_of_its_own_and_none_is_left_out() -> None:
+    files = sorted(path.stem for path in (Path(runner.__file__).parent / "migrations").glob("*.sql"))
+    assert [int(name[:4]) for name in files] == list(range(1, len(files) + 1)), files
+
+
 async def test_migrating_twice_changes_nothing_the_second_time(empty_url: str) -> None:
     files = sorted(path.stem for path in (Path(runner.__file__).parent / "migrations").glob("*.sql"))
     assert await asyncio.to_thread(runner.pending, empty_url) == files
