@@ -28,7 +28,7 @@ class SimulationState(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Simulation:
-    """One of them, without its picture. `done` of `total` days are played."""
+    """One of them. `done` of `total` days are played."""
 
     id: UUID
     project_id: UUID
@@ -72,24 +72,24 @@ async def advance(conn: Connection, simulation_id: UUID, done: int) -> bool:
 
 
 _END = """
-update simulations set state = $2, done = case when $2 = 'done' then total else done end, result = $3, picture = $4, error_id = $5, ended_at = clock_timestamp()
+update simulations set state = $2, done = case when $2 = 'done' then total else done end, result = $3, error_id = $4, ended_at = clock_timestamp()
 where id = $1 and state = 'running'
 """
 
 
-async def finish(conn: Connection, simulation_id: UUID, *, result: dict[str, Any], picture: str) -> None:
+async def finish(conn: Connection, simulation_id: UUID, result: dict[str, Any]) -> None:
     """It came to this."""
-    await conn.execute(_END, simulation_id, SimulationState.DONE.value, result, picture, None)
+    await conn.execute(_END, simulation_id, SimulationState.DONE.value, result, None)
 
 
 async def fail(conn: Connection, simulation_id: UUID, error_id: str) -> None:
     """It came to nothing."""
-    await conn.execute(_END, simulation_id, SimulationState.FAILED.value, None, None, error_id)
+    await conn.execute(_END, simulation_id, SimulationState.FAILED.value, None, error_id)
 
 
 async def cancel(conn: Connection, simulation_id: UUID) -> None:
     """It is not wanted any more; whoever runs it sees that within a second. What has ended stays as it is."""
-    await conn.execute(_END, simulation_id, SimulationState.CANCELED.value, None, None, None)
+    await conn.execute(_END, simulation_id, SimulationState.CANCELED.value, None, None)
 
 
 _LOST = """
@@ -106,15 +106,6 @@ async def get(conn: Connection, simulation_id: UUID) -> Simulation:
     if row is None:
         raise NotFound("simulation_unknown", "There is no such simulation (any more): each project keeps its newest.")
     return _simulation(row)
-
-
-_PICTURE = "select picture from simulations where id = $1"
-
-
-async def picture_of(conn: Connection, simulation_id: UUID) -> str | None:
-    """Its picture, when it is done."""
-    picture: str | None = await conn.fetchval(_PICTURE, simulation_id)
-    return picture
 
 
 _OF_PROJECT = f"""

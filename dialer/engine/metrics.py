@@ -51,7 +51,10 @@ class Metrics:
             registry=registry,
         )
         self.decision = Histogram(
-            "waihu_decision_seconds", "A project's snapshot and decision", buckets=_TICK_S, registry=registry
+            "waihu_decision_seconds",
+            "Deciding for all projects in one breath, without the claims",
+            buckets=_TICK_S,
+            registry=registry,
         )
         self.decisions = Counter(
             "waihu_decisions",

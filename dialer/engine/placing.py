@@ -167,14 +167,13 @@ class Placing:
 
     def _wishes(self, projects: Sequence[Project]) -> list[_Wish]:
         """What each project would place, cut to what they can have together. In one breath: nothing changes meanwhile."""
+        began_s = self._clock.monotonic()
         blocked = {project.id: why for project in projects if (why := self._blocked(project)) is not None}
         view = self._snapshots.take(projects, blocked)
         wishes = []
         for project in projects:
             snapshot = view.snapshots[project.id]
-            began_s = self._clock.monotonic()
             decision = within_contract(snapshot, self._policies.of(project.id, snapshot.mode).decide(snapshot))
-            self._metrics.decision.observe(self._clock.monotonic() - began_s)
             self._give_up(project, decision)
             if (why := blocked.get(project.id)) is not None and decision.limited_by not in _BEFORE_ALL:
                 self._note(project, snapshot, decision, *why)
@@ -187,6 +186,7 @@ class Placing:
                 wish.decision = replace(decision, because=decision.because + view.rooms[project.id].because)
                 wishes.append(wish)
         self._allotting.divide(wishes, view.in_use, self._clock.monotonic())
+        self._metrics.decision.observe(self._clock.monotonic() - began_s)
         return wishes
 
     async def _place(self, wish: _Wish) -> float:

@@ -49,12 +49,14 @@ async def test_a_day_is_played_in_each_mode_and_comes_back_with_intervals_and_a_
         assert 0 < figures["utilisation_percent"]["mean"] <= 100
         assert figures["data_lasts_h"]["mean"] > 0
         assert figures["utilisation_percent"]["spread"] > 0
-    assert sum(quarter["answered"] for quarter in shown["modes"][0]["curve"]) > 0
-    picture = await manager.ask("GET", f"/simulations/{begun['id']}/picture")
-    assert (picture.status, picture.headers["Content-Type"].split(";")[0]) == (200, "image/svg+xml")
-    assert 'Spring <&"> 春' in {
-        text.text for text in ET.fromstring(picture.raw).iter("{http://www.w3.org/2000/svg}text")
-    }
+    assert all(len(one["days"]) == 2 and one["sentence"].startswith("With 5 agents") for one in shown["modes"])
+    assert 0 < shown["modes"][0]["curve"][0]["utilisation_percent"] <= 100
+    for kind in ("picture", "curve"):
+        picture = await manager.ask("GET", f"/simulations/{begun['id']}/{kind}")
+        assert (picture.status, picture.headers["Content-Type"].split(";")[0]) == (200, "image/svg+xml")
+        assert 'Spring <&"> 春, 5 agents' in {
+            text.text for text in ET.fromstring(picture.raw).iter("{http://www.w3.org/2000/svg}text")
+        }
     assert [one["id"] for one in (await manager.get(f"/projects/{project.id}/simulations"))["items"]] == [begun["id"]]
     assert len(await house.audited("simulation_begun")) == 1
 

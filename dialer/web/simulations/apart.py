@@ -6,7 +6,6 @@ import asyncio
 import sys
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -18,16 +17,8 @@ LIMIT_S = 1800.0
 LINE_BYTES = 4 * 1024 * 1024
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Played:
-    """What came of it."""
-
-    result: dict[str, Any]
-    picture: str
-
-
-async def play_apart(job: Job, progress: Callable[[int], None]) -> Played:
-    """Do it; `progress` is called with the days that are played. Cancelled, the process is ended.
+async def play_apart(job: Job, progress: Callable[[int], None]) -> dict[str, Any]:
+    """Do it, and give its result; `progress` is called with the days that are played. Cancelled, the process is ended.
 
     Errors: Unavailable `simulation_interrupted` (the process was killed, failed, or took half an hour).
     """
@@ -44,7 +35,8 @@ async def play_apart(job: Job, progress: Callable[[int], None]) -> Played:
             while line := await process.stdout.readline():
                 said: dict[str, Any] = orjson.loads(line)
                 if said["what"] == "result":
-                    return Played(result=said["result"], picture=said["picture"])
+                    result: dict[str, Any] = said["result"]
+                    return result
                 progress(said["done"])
             raise _interrupted()
     except (TimeoutError, BrokenPipeError, ConnectionResetError):

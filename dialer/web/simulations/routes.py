@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from aiohttp import web
@@ -13,6 +13,7 @@ from dialer.db import measured_times, simulations
 from dialer.db.sql import Connection
 from dialer.domain.errors import BadRequest, Conflict, Unavailable
 from dialer.domain.pacing import Mode
+from dialer.simulation.pictures import against_abandonment, over_the_day
 from dialer.web.api import operation
 from dialer.web.call import Call
 from dialer.web.fields import Page, PageQuery, after_cursor, moment, page_of
@@ -20,7 +21,7 @@ from dialer.web.projects.routes import there
 from dialer.web.roles import PLANNERS, REPORT_READERS
 from dialer.web.simulations.job import Assumed, Job, Measured
 from dialer.web.simulations.running import run
-from dialer.web.simulations.types import Forecast, ModeResult, NewSimulation, Simulation
+from dialer.web.simulations.types import Forecast, ModeResult, NewSimulation, PlayedDay, Quarter, Simulation
 
 MOST_AGENT_HOURS: Final = 20_000
 """Of all days and modes together: some minutes of one core."""
@@ -120,13 +121,36 @@ async def get_simulation(call: Call, simulation_id: UUID) -> Simulation:
 )
 async def get_picture(call: Call, simulation_id: UUID) -> web.StreamResponse:
     """Utilisation against abandonment: each mode a colour, each day a point."""
+    result = await _result(call, simulation_id)
+    points = {one["mode"]: [tuple(day) for day in one["days"]] for one in result["modes"]}
+    return _drawn(against_abandonment(result["title"], points, result["cap"]))
+
+
+@operation(
+    "GET",
+    "/simulations/{simulation_id}/curve",
+    roles=REPORT_READERS,
+    summary="A simulated mean day as a picture",
+    media=SVG,
+)
+async def get_curve(call: Call, simulation_id: UUID) -> web.StreamResponse:
+    """Utilisation and abandonment by the quarter of an hour: each mode a colour."""
+    result = await _result(call, simulation_id)
+    curves = {one["mode"]: [tuple(quarter) for quarter in one["curve"]] for one in result["modes"]}
+    return _drawn(over_the_day(result["title"], curves, result["cap"]))
+
+
+async def _result(call: Call, simulation_id: UUID) -> dict[str, Any]:
     async with call.connection() as conn:
         found = await simulations.get(conn, simulation_id)
-        picture = await simulations.picture_of(conn, simulation_id)
-    if picture is None:
+    if found.result is None:
         raise Conflict(
             "simulation_not_done", "There is no picture of it (yet): its state says why.", state=found.state.value
         )
+    return found.result
+
+
+def _drawn(picture: str) -> web.Response:
     # It is a document of its own: nothing in it may run, whatever a project is called.
     headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
     return web.Response(text=picture, content_type=SVG, headers=headers)
@@ -144,16 +168,21 @@ async def cancel(call: Call, simulation_id: UUID) -> Simulation:
 
 def _shown(row: simulations.Simulation) -> Simulation:
     names = Simulation.model_fields.keys() - {"state", "wanted", "modes"}
-    modes = None if row.result is None else [
-        ModeResult(mode=one["mode"], forecast=_forecast(one["forecast"]), curve=one["curve"]) for one in row.result["modes"]
-    ]  # fmt: skip
     return Simulation(
         **{name: getattr(row, name) for name in names},
         state=row.state.value,
         wanted=NewSimulation.model_validate(row.wanted),
-        modes=modes,
+        modes=None if row.result is None else [_mode(one) for one in row.result["modes"]],
     )
 
 
-def _forecast(figures: dict[str, object]) -> Forecast:
-    return Forecast.model_validate({name: figures[name] for name in Forecast.model_fields})
+def _mode(kept: dict[str, Any]) -> ModeResult:
+    return ModeResult(
+        mode=kept["mode"],
+        sentence=kept["sentence"],
+        forecast=Forecast.model_validate({name: kept["forecast"][name] for name in Forecast.model_fields}),
+        days=[PlayedDay(abandoned_percent=lost, utilisation_percent=busy) for lost, busy in kept["days"]],
+        curve=[
+            Quarter(hour=hour, utilisation_percent=busy, abandoned_percent=lost) for hour, busy, lost in kept["curve"]
+        ],
+    )

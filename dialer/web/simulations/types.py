@@ -79,19 +79,28 @@ class Forecast(Out):
     over_cap: float = Field(description="Share of the days that end over the cap.")
 
 
+class PlayedDay(Out):
+    """One day."""
+
+    abandoned_percent: float
+    utilisation_percent: float
+
+
 class Quarter(Out):
     """A quarter of an hour of the mean day."""
 
-    minute: int = Field(description="Of the day, when it begins.")
-    answered: float
-    abandoned: float
+    hour: float = Field(description="Of the day, when it begins.")
+    utilisation_percent: float
+    abandoned_percent: float = Field(description="Of those answered in it.")
 
 
 class ModeResult(Out):
     """What a mode comes to."""
 
     mode: Dialled
+    sentence: str
     forecast: Forecast
+    days: list[PlayedDay]
     curve: list[Quarter]
 
 

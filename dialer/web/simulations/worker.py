@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -16,9 +15,8 @@ import orjson
 from dialer.domain.pacing import policy_for
 from dialer.simulation.day import Day
 from dialer.simulation.durations import LogNormal
-from dialer.simulation.pictures import against_abandonment
 from dialer.simulation.replay import replayed
-from dialer.simulation.what_if import a_day, forecast_of
+from dialer.simulation.what_if import a_day, forecast_of, mean_curve, sentence
 from dialer.simulation.world import World, always
 from dialer.web.simulations.job import Assumed, Job, Measured
 
@@ -32,17 +30,20 @@ def main() -> int:
     job = Job.model_validate_json(sys.stdin.buffer.read())
     world = world_of(job)
     rows: list[dict[str, Any]] = []
-    points: dict[str, list[tuple[float, float]]] = {}
     for mode in job.modes:
         days: list[Day] = []
         for seed in range(job.days):
             days.append(a_day(world, policy_for(mode), seed, mode=mode, ratio=job.ratio))
             _tell("progress", done=len(rows) * job.days + len(days))
-        rows.append(
-            {"mode": mode.value, "forecast": asdict(forecast_of(days, world, leads=job.leads)), "curve": _curve(days)}
-        )
-        points[mode.value] = [(100 * day.abandoned_share, 100 * day.utilisation) for day in days]
-    _tell("result", result={"modes": rows}, picture=against_abandonment(job.name, points, job.cap))
+        forecast = forecast_of(days, world, leads=job.leads)
+        rows.append({
+            "mode": mode.value,
+            "sentence": sentence(forecast, job.agents),
+            "forecast": asdict(forecast),
+            "days": [(100 * day.abandoned_share, 100 * day.utilisation) for day in days],
+            "curve": mean_curve(days),
+        })  # fmt: skip
+    _tell("result", result={"title": f"{job.name}, {job.agents} agents", "cap": job.cap, "modes": rows})
     return 0
 
 
@@ -65,19 +66,6 @@ def world_of(job: Job) -> World:
                 talk=LogNormal(talk_s, SPREAD),
                 wrap_up=LogNormal(wrap_up_s, SPREAD),
             )
-
-
-def _curve(days: Sequence[Day]) -> list[dict[str, Any]]:
-    """A mean day by the quarter of an hour."""
-    quarters = sorted({n for day in days for n in day.windows})
-    return [
-        {
-            "minute": 15 * n,
-            "answered": round(sum(day.windows[n][0] for day in days if n in day.windows) / len(days), 3),
-            "abandoned": round(sum(day.windows[n][1] for day in days if n in day.windows) / len(days), 3),
-        }
-        for n in quarters
-    ]
 
 
 def _tell(what: str, **said: object) -> None:
