@@ -112,6 +112,12 @@ class Settings(BaseSettings):
         default="",
         description="The burner for archive discs, for example /dev/sr0. Empty: none; `stdio:/path/{name}.iso` writes files instead.",
     )
+    store_low_days: float = Field(
+        default=3,
+        ge=0,
+        le=365,
+        description="Days the store lasts below which files that enough verified discs have leave it, until it lasts twice as long. 0: never by itself.",
+    )
     encoders: int = Field(default=1, ge=1, le=64, description="Processes that encode recordings.")
 
     # Faces

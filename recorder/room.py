@@ -12,7 +12,7 @@ import structlog
 
 from recorder import ledger
 from recorder.settings import RecorderSettings
-from recorder.space import Floors, Free, Room, daily_bytes, judge_room, read_free
+from recorder.space import Floors, Free, Room, Watermarks, bytes_to_release, daily_bytes, judge_room, read_free
 
 if TYPE_CHECKING:
     from recorder.ledger import LedgerPool
@@ -37,6 +37,12 @@ class RoomWatch:
         self._refused = ""
         self._refused_s = 0.0
         self.room: Room = judge_room(Free(spool_bytes=None, store_bytes=None), self._floors)
+
+    @property
+    def bytes_to_release(self) -> int:
+        """What has to leave the store, by the last look."""
+        marks = Watermarks(low_days=self._settings.store_low_days, enough_days=self._settings.store_enough_days)
+        return bytes_to_release(self.room, marks, self._floors, bytes_a_day=self._bytes_a_day)
 
     def refuse(self, reason: str) -> None:
         """A disk has refused what it was given."""

@@ -21,6 +21,8 @@ from recorder.file_keys import FileKeys
 from recorder.intake import Intake
 from recorder.paths import POISONED_DIR
 from recorder.reconcile import Reconciler
+from recorder.releasing import Releaser
+from recorder.removals import Audit
 from recorder.retry import back_off_s
 from recorder.room import RoomWatch
 from recorder.settings import RecorderSettings
@@ -62,7 +64,10 @@ class IntakeCounts:
 
 
 class Recorder:
-    """Owns the spool of a node. Everything it knows is in the spool and the ledger: it can be killed at any moment."""
+    """Owns the spool of a node. Everything it knows is in the spool and the ledger: it can be killed at any moment.
+
+    `audit`: with it, files that verified discs have leave a store that runs full; without, none does.
+    """
 
     def __init__(
         self,
@@ -71,6 +76,7 @@ class Recorder:
         *,
         clock: Callable[[], datetime],
         keys: FileKeys | None = None,
+        audit: Audit | None = None,
         on_step: Callable[[Step, UUID], None] = lambda _step, _attempt_id: None,
     ) -> None:
         self._settings = settings
@@ -80,6 +86,7 @@ class Recorder:
         self._intake = Intake(pool, settings, clock, keys=keys, on_step=on_step)
         self._reconciler = Reconciler(pool, settings, clock, signal=self.signal)
         self._watch = RoomWatch(pool, settings, clock)
+        self._releaser = None if audit is None else Releaser(pool, settings.store_dir, clock, audit)
         self._queue: asyncio.Queue[UUID] = asyncio.Queue(settings.queue_bound)
         self._known: set[UUID] = set()  # queued or in work
         self._delayed: dict[UUID, asyncio.TimerHandle] = {}
@@ -106,6 +113,8 @@ class Recorder:
         self._lock = await asyncio.to_thread(spool.lock_spool, self._settings.spool_dir)
         await self._watch.look()
         self._run("recorder-room", self._every(self._settings.space_every_s, self._watch.look))
+        if self._releaser is not None:
+            self._run("recorder-release", self._every(self._settings.release_every_s, self._make_room))
         self._run("recorder-use", self._every(_USE_EVERY_S, self._watch.learn_use))
         self._run("recorder-chain", self._every(self._settings.chain_every_s, self._chain_on))
         self._run("recorder-reconcile", self._every(self._settings.reconcile_every_s, self._reconciler.round))
@@ -167,6 +176,10 @@ class Recorder:
     def room(self) -> Room:
         """The last measurement; dialling asks before it places a call."""
         return self._watch.room
+
+    async def _make_room(self) -> None:
+        if self._releaser is not None and await self._releaser.make_room(self._watch.bytes_to_release):
+            await self._watch.look()
 
     def counts(self) -> IntakeCounts:
         """Figures for metrics and the live view."""

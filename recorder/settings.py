@@ -31,5 +31,8 @@ class RecorderSettings:
     chain_every_s: float = 5.0  # the ledger's entries wait so long for their place in the chain
     spool_floor_bytes: int = 512 * _MIB
     store_floor_bytes: int = 1024 * _MIB
+    store_low_days: float = 3.0  # below it files that verified discs have leave the store; 0: never by itself
+    store_enough_days: float = 7.0  # and up to it
+    release_every_s: float = 60.0
     ledger_timeout_s: float = 15.0
     stop_timeout_s: float = 30.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -77,6 +78,24 @@ def judge_room(
         store_free_bytes=store or 0,
         days_left=days_left,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Watermarks:
+    """In days that the store lasts at the last day's use: below `low_days` files that discs have are let go, until `enough_days`. 0: never."""
+
+    low_days: float
+    enough_days: float
+
+
+def bytes_to_release(room: Room, marks: Watermarks, floors: Floors, *, bytes_a_day: float | None) -> int:
+    """Bytes that have to leave the store now: up to the upper watermark, and in any case out of a block by a full store."""
+    wanted = 0.0
+    if marks.low_days and bytes_a_day and room.days_left is not None and room.days_left < marks.low_days:
+        wanted = (marks.enough_days - room.days_left) * bytes_a_day
+    if marks.low_days and room.reason == "store_full":
+        wanted = max(wanted, floors.store_bytes * (100 + _AGAIN_ABOVE) / 100 - room.store_free_bytes)
+    return max(0, math.ceil(wanted))
 
 
 def measure(spool: Path, store: Path, *, floors: Floors) -> Room:

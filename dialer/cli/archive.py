@@ -240,6 +240,12 @@ def release(
 
 
 @app.command()
+def space(context: typer.Context) -> None:
+    """How full the store is, how long it lasts, and what may leave it."""
+    context.obj.output.thing(shown(in_office(lambda office: office.do(routes.space))))
+
+
+@app.command()
 def restore(
     context: typer.Context, call: Annotated[str, typer.Argument(help="Id of the call.")], source: From = None
 ) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import import_module
@@ -18,6 +18,7 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
 from redis.asyncio import Redis
 
+from dialer.db import audit_trail
 from dialer.db.pool import Pool, close_pool
 from dialer.domain.errors import BadRequest, Conflict, Unavailable
 from dialer.engine import Engine, EngineConfig
@@ -32,6 +33,8 @@ from recorder.settings import RecorderSettings
 from recorder.space import Floors, Room, measure
 
 if TYPE_CHECKING:
+    from recorder.keeping import Kept
+    from recorder.removals import Kind
     from recorder.service import Recorder
 
 log = structlog.get_logger(__name__)
@@ -42,6 +45,7 @@ _SHUTDOWN_S = 5.0
 _LEASES = 2  # the lease of one that was killed, and once more for its last renewal
 _AGAIN_S = 0.1
 _AFTER_DRAIN_S = 10.0  # parts that took their last second, and the end of the interpreter
+_ENOUGH = 2.0  # of the low watermark: so far the store is emptied
 _LOOPBACK = frozenset({"127.0.0.1", "::1", "localhost"})
 
 
@@ -140,9 +144,12 @@ class _Start:
                 store_dir=settings.store_dir,
                 node=settings.node,
                 encoders=settings.encoders,
+                store_low_days=settings.store_low_days,
+                store_enough_days=settings.store_low_days * _ENOUGH,
             ),
             clock=now,
             keys=file_keys(settings) if settings.recording_encryption else None,
+            audit=_released,
         )
         await recorder.start()
         self.life.stop_with("recorder", recorder.stop)
@@ -254,6 +261,20 @@ class RoomOfDirectories:
             self._room = measure(self._recorder.spool_dir, self._recorder.store_dir, floors=floors)
             self._looked_at = time.monotonic()
         return self._room
+
+
+async def _released(conn: Any, kind: Kind, going: Sequence[Kept]) -> None:
+    """The audit row of recordings that the recorder itself let go of."""
+    detail = {
+        "recordings": len(going),
+        "bytes": sum(one.bytes for one in going),
+        "calls": [str(one.attempt_id) for one in going],
+    }
+    entry = audit_trail.Entry(
+        at=now(), user_id=None, actor="recorder", address=None, action=f"recordings_{kind}", subject_type="project",
+        subject_id=str(going[0].project_id), detail=detail,
+    )  # fmt: skip
+    await audit_trail.write(conn, entry)
 
 
 def _done(work: Callable[[], None]) -> Callable[[], Awaitable[None]]:

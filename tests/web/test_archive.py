@@ -52,6 +52,9 @@ async def test_a_released_call_is_gone_from_the_store_and_comes_back_on_request(
     assert (await keeper.do("POST", f"/calls/{calls[0]}/restore"))["restored"] == 1
     assert await state_of(house.pool, calls[0]) == "stored"
     assert len(await house.audited("recordings_released")) == 1
+    tiers = await keeper.get("/archive/space")
+    assert (tiers["store_bytes"] > 0, tiers["archived_bytes"] > 0, tiers["not_on_volumes_bytes"]) == (True, True, 0)
+    assert tiers["releasable_bytes"] == tiers["store_bytes"]
     [row] = await house.audited("recording_restored")
     assert row["detail"]["call"] == str(calls[0])
 

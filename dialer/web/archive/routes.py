@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -25,6 +26,7 @@ from dialer.web.archive.types import (
     Release,
     Released,
     Restored,
+    Space,
     Volume,
     Why,
 )
@@ -32,7 +34,7 @@ from dialer.web.call import Call
 from dialer.web.identity import actor_of
 from dialer.web.retention.routes import remover
 from dialer.web.roles import KEEPERS, KEEPING_READERS
-from recorder import removals
+from recorder import ledger, removals
 from recorder.archive import sampling
 from recorder.archive.building import ArchiveSettings
 from recorder.archive.ledger import ArchiveLedger, DiscCopy
@@ -42,6 +44,8 @@ from recorder.archive.planner import plan as plan_volumes
 from recorder.archive.restoring import Restorer
 from recorder.archive.states import CopyEvent as Happened
 from recorder.archive.states import CopyState, VolumeEvent
+from recorder.settings import RecorderSettings
+from recorder.space import read_free
 
 if TYPE_CHECKING:
     from recorder.ledger import Conn
@@ -83,8 +87,8 @@ async def plan(call: Call, query: PlanQuery) -> list[Planned]:
 @operation("POST", "/archive/volumes/{label}/give-up", roles=KEEPERS, summary="Give a volume up before it is sealed")
 async def give_up(call: Call, label: Label, body: Why) -> Volume:
     """Its recordings are free for another."""
-    ledger = ledger_of(call)
-    return shown(await ledger.move(await _volume(call, label), VolumeEvent.GIVEN_UP, reason=body.reason))
+    books = ledger_of(call)
+    return shown(await books.move(await _volume(call, label), VolumeEvent.GIVEN_UP, reason=body.reason))
 
 
 @operation("POST", "/archive/volumes/{label}/copies", roles=KEEPERS, summary="Want one more copy", status=201)
@@ -102,9 +106,8 @@ async def list_copies(call: Call) -> list[Copy]:
 @operation("GET", "/archive/copies/{name}", roles=KEEPING_READERS, summary="A copy and its life")
 async def get_copy(call: Call, name: CopyName) -> CopyHistory:
     """Everything that happened to it, oldest first."""
-    ledger = ledger_of(call)
     copy = await _disc(call, name)
-    return CopyHistory(disc=_copy(copy), events=[CopyEvent(**row) for row in await ledger.history(copy)])
+    return CopyHistory(disc=_copy(copy), events=[CopyEvent(**row) for row in await ledger_of(call).history(copy)])
 
 
 @operation("PUT", "/archive/copies/{name}/place", roles=KEEPERS, summary="Say where a copy lies and who keeps it")
@@ -159,6 +162,27 @@ async def release(call: Call, body: Release) -> Released:
         ids = await removals.releasable(conn, before=before, at_least_bytes=body.free_bytes)
     done = await remover(call).release(ids[: body.most])
     return Released(recordings=done.recordings, bytes=done.bytes, more=len(ids) > body.most and done.recordings > 0)
+
+
+@operation("GET", "/archive/space", roles=KEEPING_READERS, summary="How long the store lasts", timeout_s=120)
+async def space(call: Call) -> Space:
+    """Free bytes, a day's use, what may leave, and the days that come of it."""
+    async with call.connection() as conn:
+        sums = await removals.tiers(conn)
+        a_day = await ledger.bytes_since(conn, call.now - timedelta(days=1))
+    free = (await asyncio.to_thread(read_free, call.deps.store_dir, call.deps.store_dir)).store_bytes or 0
+    floor = RecorderSettings(spool_dir=call.deps.store_dir, store_dir=call.deps.store_dir).store_floor_bytes
+    usable = max(0, free - floor)
+    return Space(
+        store_free_bytes=free,
+        store_bytes=sums.store_bytes,
+        archived_bytes=sums.archived_bytes,
+        not_on_volumes_bytes=sums.not_on_volumes_bytes,
+        bytes_a_day=a_day,
+        days_left=usable / a_day if a_day else None,
+        releasable_bytes=sums.releasable_bytes,
+        days_left_after_release=(usable + sums.releasable_bytes) / a_day if a_day else None,
+    )
 
 
 @operation("POST", "/calls/{call_id}/restore", roles=KEEPERS, summary="Bring a recording back", timeout_s=120)

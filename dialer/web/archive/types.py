@@ -126,6 +126,21 @@ class Released(Out):
     more: bool
 
 
+class Space(Out):
+    """How full the store is, how long it lasts, and what may leave it."""
+
+    store_free_bytes: int
+    store_bytes: int = Field(description="Of recordings that lie in the store.")
+    archived_bytes: int = Field(description="Of recordings that only discs have.")
+    not_on_volumes_bytes: int = Field(description="Of recordings in the store that no volume has.")
+    bytes_a_day: int = Field(description="Of the calls of the last day.")
+    days_left: float | None = Field(description="Until the floor, at the last day's use.")
+    releasable_bytes: int = Field(
+        description="Of files that sealed volumes have; each is looked at again before it goes."
+    )
+    days_left_after_release: float | None
+
+
 class Restored(Out):
     """A call that is in the store again (or was)."""
 

@@ -82,10 +82,10 @@ class House:
         await a_project(self.pool)
         return [await a_stored_recording(self.pool, self.store, number) for number in range(first, first + count)]
 
-    async def planned(self) -> Volume:
+    async def planned(self, medium: Medium = Medium.CD) -> Volume:
         """The one volume of all candidates, waiting or not."""
         candidates = await self.ledger.candidates()
-        [batch] = plan(candidates, Medium.CD, today=now().date(), wait=timedelta(days=-1))
+        [batch] = plan(candidates, medium, today=now().date(), wait=timedelta(days=-1))
         return await self.ledger.open_volume(batch)
 
     async def checked(self) -> Volume:

@@ -1,4 +1,4 @@
-"""The archive that these tests share."""
+"""What the tests of the recorder share."""
 
 from __future__ import annotations
 
