@@ -8,6 +8,7 @@ RecorderError
 ├── FileGone          the store does not hold what the ledger says
 ├── KeysRefused       keys that are missing, damaged or destroyed: nothing is sealed with them, nothing opened
 ├── BadClip           a clip that cannot be cut
+├── BadBundle         a bundle that cannot be named as asked
 ├── BadPolicy         a retention policy that cannot be used
 └── ArchiveError      a volume, a disc or a drive is not what it should be
     └── Damaged       bytes differ from what the ledger or the manifest says
@@ -51,6 +52,10 @@ class KeysRefused(RecorderError):
 
 class BadClip(RecorderError):
     """A clip that cannot be cut."""
+
+
+class BadBundle(RecorderError):
+    """A bundle of recordings that cannot be made as asked."""
 
 
 class BadPolicy(RecorderError):

@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from dialer.cli import recording_bundle
 from dialer.cli.office import Office, actor, in_office, now, shown, uuid_of
 from dialer.cli.output import Output
 from dialer.db import audit_trail
@@ -33,6 +34,9 @@ where state = 'stored' and ($1::uuid is null or project_id = $1) and id > $2 ord
 """
 _COUNT = "select count(*) from recordings where state = 'stored' and ($1::uuid is null or project_id = $1)"
 _FIRST = "00000000-0000-0000-0000-000000000000"
+
+
+app.command("bundle")(recording_bundle.bundle)
 
 
 @app.command("list")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -45,6 +45,18 @@ async def write(conn: Connection, entry: Entry) -> None:
     await conn.execute(
         WRITE, entry.at, entry.user_id, entry.actor, entry.address, entry.action, entry.subject_type, entry.subject_id,
         orjson.dumps(dict(entry.detail), default=str).decode(),
+    )  # fmt: skip
+
+
+async def write_all(conn: Connection, entries: Iterable[Entry]) -> None:
+    """Write many."""
+    await conn.executemany(
+        WRITE,
+        [
+            (one.at, one.user_id, one.actor, one.address, one.action, one.subject_type, one.subject_id,
+             orjson.dumps(dict(one.detail), default=str).decode())
+            for one in entries
+        ],
     )  # fmt: skip
 
 

@@ -37,6 +37,7 @@ from dialer.web.projects import routes as projects
 from dialer.web.projects import settings as project_settings
 from dialer.web.projects import trial as project_trial
 from dialer.web.qa import routes as qa
+from dialer.web.recordings import exports as recording_exports
 from dialer.web.recordings import listening
 from dialer.web.recordings import routes as recordings
 from dialer.web.reports import routes as reports
@@ -70,6 +71,7 @@ FEATURES = (
     calls,
     recordings,
     listening,
+    recording_exports,
     qa,
     retention,
     archive,

@@ -20,6 +20,7 @@ LEAD_READERS = frozenset(
 )
 CALL_READERS = LEAD_READERS | {Role.NETWORK, Role.AGENT}  # an agent: own calls only
 LISTENERS = frozenset({Role.QA, Role.TEAM_LEADER, Role.SUPERVISOR, Role.PROJECT_MANAGER, Role.ADMIN})
+EXPORTERS = LISTENERS - {Role.TEAM_LEADER}  # many recordings at once; two of them for each export
 SAMPLERS = frozenset({Role.QA, Role.PROJECT_MANAGER, Role.SUPERVISOR, Role.ADMIN})  # who pulls recordings for QA
 DO_NOT_CALL = frozenset(
     {Role.QA, Role.TEAM_LEADER, Role.SUPERVISOR, Role.PROJECT_MANAGER, Role.TECHNICAL_LEAD, Role.ADMIN}

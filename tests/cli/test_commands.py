@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import zipfile
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,9 +19,10 @@ from lab.ports import free_port
 from recorder import chaining
 from recorder.file_keys import FileKeys
 from recorder.keyring import KeySource
+from recorder.master import make_master
 from recorder.sealing import new_seal
 from tests.recorder.archive_builders import a_stored_recording
-from tests.recorder.builders import a_project
+from tests.recorder.builders import a_project, speech, wav
 
 Waihu = Callable[..., tuple[int, Any]]
 PASSWORD = "correct horse battery"
@@ -444,3 +446,26 @@ async def test_the_ledger_is_checked_and_a_changed_row_is_an_exit_code(
     assert (code, len(found["changed_rows"])) == (1, 1)
     code, _ = await run_in_thread(lambda: waihu("recordings", "verify-ledger", "--head", "12:zz"))
     assert code == Exit.USAGE
+
+
+async def test_a_day_is_bundled_as_folder_and_zip_with_an_audit_row_for_each_recording(
+    waihu: Waihu, pool: asyncpg.Pool[asyncpg.Record], tmp_path: Path
+) -> None:
+    project = await a_project(pool)
+    for leg in ("r.wav", "t.wav"):
+        (tmp_path / leg).write_bytes(wav(speech(2.0)))
+    make_master(tmp_path / "r.wav", tmp_path / "t.wav", tmp_path / "m", expected_ms=None)
+    await a_stored_recording(pool, tmp_path / "store", sound=(tmp_path / "m").read_bytes())
+    into = [str(tmp_path / name) for name in ("bundle", "bundle.zip")]
+
+    def build() -> Any:
+        return [waihu("recordings", "bundle", str(project), "2026-03-10", "--into", one) for one in (*into, into[0])]
+
+    (code, made), (_, zipped), (refused, sentence) = await run_in_thread(build)
+    assert (code, made["recordings"], zipped["recordings"]) == (Exit.OK, 1, 1)
+    files = await run_in_thread(lambda: {path.name for path in Path(into[0]).rglob("*") if path.is_file()})
+    assert {"index.html", "index.xlsx"} < files
+    assert any(name.endswith(".opus") for name in files)
+    assert zipfile.is_zipfile(into[1])
+    assert (refused, "bundle_there_already" in sentence) == (Exit.USAGE, True)
+    assert await pool.fetchval("select count(*) from audit_log where action = 'recording_exported'") == 2

@@ -14,7 +14,7 @@ _CHECKOUT = Path(__file__).resolve().parents[2]
 _PAGE = (_CHECKOUT / "docs" / "recordings.md").read_text(encoding="utf-8")
 _SOURCES = "".join(path.read_text(encoding="utf-8") for path in sorted((_CHECKOUT / "recorder").rglob("*.py")))
 _RAISED = re.compile(
-    r"(?:BadLeg|EncoderFailed|StoreRefused|SpoolInUse|FileGone|BadClip|BadPolicy|KeysRefused|_missing|_strike|_poison)\(\s*(?:call, )?\"([a-z_0-9]+)\""
+    r"(?:BadLeg|EncoderFailed|StoreRefused|SpoolInUse|FileGone|BadClip|BadPolicy|BadBundle|KeysRefused|_missing|_strike|_poison)\(\s*(?:call, )?\"([a-z_0-9]+)\""
 )
 
 

@@ -12,7 +12,7 @@ from dialer.web.errors import CONSTRAINTS, HTTP_EXCEPTIONS
 CHECKOUT = Path(__file__).resolve().parents[2]
 RAISED = {
     "BadRequest", "NotAllowed", "NotFound", "Conflict", "Unavailable", "WaihuError", "HttpError", "unauthenticated", "json_error", "BadInput", "Missing",
-    "Refused", "NotEvaluable", "FileGone", "BadClip", "StoreRefused", "BadLeg", "EncoderFailed", "SpoolInUse", "BadPolicy", "KeysRefused", "ArchiveError", "Damaged", "_bad",
+    "Refused", "NotEvaluable", "FileGone", "BadClip", "StoreRefused", "BadLeg", "EncoderFailed", "SpoolInUse", "BadPolicy", "BadBundle", "KeysRefused", "ArchiveError", "Damaged", "_bad",
 }  # fmt: skip
 AN_ID = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)+")
 

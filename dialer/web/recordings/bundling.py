@@ -1,0 +1,130 @@
+"""What goes into a bundle of recordings, and its bytes, file by file: for the API's exports and the command line alike."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import IO, cast
+from uuid import UUID
+from zipfile import ZIP_STORED, ZipFile, ZipInfo
+from zoneinfo import ZoneInfo
+
+from campaigns.sql import OneConnection
+from dialer.db import recording_exports, recording_search
+from dialer.db.history import RecordingRow
+from dialer.db.recording_search import Wanted
+from dialer.domain.errors import BadRequest, NotFound
+from dialer.web.deps import WebDeps
+from dialer.web.masking import scrubbed, shown
+from recorder import bundle
+from recorder.bundle import Entry
+from recorder.file_keys import WrappedKey
+from recorder.paths import locate
+from recorder.personal_copy import personal_copy
+
+MOST = 5_000
+_PAGE = 500
+_NO_TIME = (1980, 1, 1, 0, 0, 0)  # the index has the times; the same recordings give the same zip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bundle:
+    """Recordings with their entries and names, in the order of the calls."""
+
+    title: str
+    files: Sequence[tuple[str, Entry, RecordingRow]]
+
+    @property
+    def entries(self) -> list[tuple[str, Entry]]:
+        """For the index."""
+        return [(name, entry) for name, entry, _ in self.files]
+
+
+async def gather(
+    conn: OneConnection, *, project_id: UUID, first_day: date, last_day: date, dispositions: Sequence[str], pattern: str
+) -> Bundle:
+    """The stored recordings of a project's days (in its zone). Errors: NotFound `project_unknown`, BadRequest `export_too_large`, BadBundle."""
+    bundle.check_pattern(pattern)
+    project = await recording_exports.project(conn, project_id)
+    if project is None:
+        raise NotFound("project_unknown", "There is no such project.")
+    name, zone = project[0], ZoneInfo(project[1])
+    since = datetime.combine(first_day, time(), zone)
+    until = datetime.combine(last_day + timedelta(days=1), time(), zone)
+    rows: list[RecordingRow] = []
+    for disposition in dispositions or (None,):
+        wanted = Wanted(project_id=project_id, state="stored", since=since, until=until, disposition=disposition)
+        before: UUID | None = None
+        while page := await recording_search.search(conn, wanted, before=before, limit=_PAGE):
+            rows += page
+            before = page[-1].attempt_id
+            if len(rows) > MOST:
+                raise BadRequest(
+                    "export_too_large", f"These are more than {MOST} recordings: take fewer days at a time."
+                )
+    rows = sorted((row for row in rows if row.key_destroyed_at is None), key=lambda row: row.attempt_id)
+    numbers = await recording_exports.agent_numbers(conn, [row.agent_id for row in rows if row.agent_id])
+    entries = [_entry(row, name, zone, numbers) for row in rows]
+    named = bundle.names(entries, pattern)
+    return Bundle(title=f"{name} {first_day} – {last_day}", files=list(zip(named, entries, rows, strict=True)))
+
+
+def _entry(row: RecordingRow, project: str, zone: ZoneInfo, numbers: Mapping[UUID, str]) -> Entry:
+    return Entry(
+        recording_id=row.id, attempt_id=row.attempt_id, project=project, started_at=(row.started_at or row.created_at).astimezone(zone),
+        duration_ms=row.duration_ms or 0, agent=numbers.get(row.agent_id, "") if row.agent_id else "",
+        number=shown(row.number, masked=row.mask_numbers), disposition=row.disposition or "",
+        note=scrubbed(row.note, row.number, masked=row.mask_numbers), lead_id=row.lead_id, sha256=(row.content_sha256 or row.sha256 or b"").hex(),
+    )  # fmt: skip
+
+
+async def contents(deps: WebDeps, made: Bundle, *, tags: Mapping[str, str]) -> AsyncIterator[tuple[str, bytes]]:
+    """Each file's path in the bundle and its bytes, the two indexes last. Recordings carry the tags. Errors: FileGone, KeysRefused."""
+    for name, _, row in made.files:
+        seal = None
+        if row.project_key_id is not None and row.wrapped_key is not None:
+            async with deps.pool.acquire() as conn:
+                key = WrappedKey(project_key_id=row.project_key_id, wrapped=row.wrapped_key)
+                seal = await deps.file_keys.seal(conn, row.attempt_id, key)
+        yield name, await asyncio.to_thread(personal_copy, locate(deps.store_dir, row.path or ""), seal, tags)
+    yield "index.html", await asyncio.to_thread(bundle.index_html, made.entries, made.title)
+    yield "index.xlsx", await asyncio.to_thread(bundle.index_xlsx, made.entries)
+
+
+class GrowingZip:
+    """A zip that is sent while it is made: what was added can be taken away at once. Sound is stored as it is, it does not shrink."""
+
+    def __init__(self) -> None:
+        self._out = _Out()
+        self._zip = ZipFile(cast("IO[bytes]", self._out), "w", ZIP_STORED)
+
+    def add(self, name: str, content: bytes) -> bytes:
+        """Add a file; what is to be sent next."""
+        self._zip.writestr(ZipInfo(name, _NO_TIME), content)
+        return self._out.taken()
+
+    def end(self) -> bytes:
+        """The end of it."""
+        self._zip.close()
+        return self._out.taken()
+
+
+class _Out:
+    """Written forwards only; `zipfile` then puts lengths behind the files."""
+
+    def __init__(self) -> None:
+        self._waiting = bytearray()
+
+    def write(self, data: bytes) -> int:
+        self._waiting += data
+        return len(data)
+
+    def flush(self) -> None:
+        pass
+
+    def taken(self) -> bytes:
+        taken = bytes(self._waiting)
+        self._waiting.clear()
+        return taken

@@ -1,0 +1,178 @@
+"""Bulk exports: one person asks and says why, another agrees, and for a day either can fetch it. Nothing leaves before its audit rows are committed."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import date, datetime, timedelta
+from uuid import UUID
+
+import structlog
+from aiohttp import web
+from pydantic import Field
+
+from dialer.db import audit_trail, recording_exports
+from dialer.db.recording_exports import Export
+from dialer.domain.errors import Conflict, NotAllowed, NotFound
+from dialer.web.api import operation
+from dialer.web.call import Call
+from dialer.web.fields import In, Line, Out, Page, PageQuery, after_cursor, moment, page_of
+from dialer.web.recordings import bundling
+from dialer.web.recordings.bundling import GrowingZip
+from dialer.web.roles import EXPORTERS
+from recorder.bundle import DEFAULT_PATTERN, check_pattern
+from recorder.errors import RecorderError
+
+log = structlog.get_logger(__name__)
+FETCH_WITHIN = timedelta(days=1)
+SLOWEST_WRITE_S = 60
+
+
+class NewExport(In):
+    """What, and why."""
+
+    project_id: UUID
+    first_day: date = Field(description="In the project's zone.")
+    last_day: date
+    dispositions: list[Line] = Field(
+        default_factory=list, max_length=50, description="Only calls with these results; none: all."
+    )
+    pattern: Line = Field(default=DEFAULT_PATTERN, description="Names of the files: a path of fields in braces.")
+    reason: Line = Field(min_length=1, description="Who asked for it, and what for.")
+
+
+class RecordingExport(Out):
+    """An export and who stands for it."""
+
+    id: UUID
+    project_id: UUID
+    first_day: date
+    last_day: date
+    dispositions: list[str]
+    pattern: str
+    reason: str
+    requested_by: UUID
+    requested_at: datetime
+    approved_by: UUID | None
+    approved_at: datetime | None
+
+
+@operation(
+    "POST",
+    "/recording-exports",
+    roles=EXPORTERS,
+    summary="Ask for a bulk export of recordings",
+    status=201,
+    session_only=True,
+)
+async def request_export(call: Call, body: NewExport) -> RecordingExport:
+    """Another person has to agree before anything can be fetched."""
+    check_pattern(body.pattern)
+    async with call.transaction() as conn:
+        export = await recording_exports.request(
+            conn, project_id=body.project_id, first_day=body.first_day, last_day=max(body.first_day, body.last_day), dispositions=body.dispositions,
+            pattern=body.pattern, reason=body.reason, by=call.identity.user_id, at=call.now,
+        )  # fmt: skip
+        await call.audit(
+            conn,
+            "recording_export_requested",
+            "recording_export",
+            export.id,
+            project_id=body.project_id,
+            reason=body.reason,
+        )
+    return RecordingExport.model_validate(export)
+
+
+@operation("GET", "/recording-exports", roles=EXPORTERS, summary="List bulk exports")
+async def list_exports(call: Call, query: PageQuery) -> Page[RecordingExport]:
+    """Newest first."""
+    after = after_cursor(query.cursor, moment, UUID)
+    async with call.connection() as conn:
+        rows = await recording_exports.page(conn, after=after, limit=query.limit + 1)  # type: ignore[arg-type]
+    return page_of(rows, query.limit, RecordingExport.model_validate, lambda row: [row.requested_at, row.id])
+
+
+@operation(
+    "POST",
+    "/recording-exports/{export_id}/approve",
+    roles=EXPORTERS,
+    summary="Agree to a bulk export",
+    session_only=True,
+)
+async def approve_export(call: Call, export_id: UUID) -> RecordingExport:
+    """By somebody else than who has asked for it."""
+    async with call.transaction() as conn:
+        there = _there(await recording_exports.one(conn, export_id))
+        if there.requested_by == call.identity.user_id:
+            raise NotAllowed(
+                "export_needs_another_person", "You have asked for this export yourself: somebody else has to agree."
+            )
+        export = await recording_exports.approve(conn, export_id, by=call.identity.user_id, at=call.now)
+        if export is None:
+            raise Conflict("export_approved_already", "Somebody has agreed to this export already.")
+        await call.audit(conn, "recording_export_approved", "recording_export", export_id, project_id=export.project_id)
+    return RecordingExport.model_validate(export)
+
+
+@operation(
+    "GET", "/recording-exports/{export_id}/zip", roles=EXPORTERS, summary="Fetch a bulk export", media="application/zip", timeout_s=0, session_only=True,
+)  # fmt: skip
+async def fetch_export(call: Call, export_id: UUID) -> web.StreamResponse:
+    """By one of the two, within a day of the agreement. Every recording in it is an audit row, and says in its tags who fetched it."""
+    async with asyncio.timeout(call.deps.settings.request_timeout_s), call.transaction() as conn:
+        export = _there(await recording_exports.one(conn, export_id))
+        _may_fetch(call, export)
+        made = await bundling.gather(
+            conn, project_id=export.project_id, first_day=export.first_day, last_day=export.last_day, dispositions=export.dispositions,
+            pattern=export.pattern,
+        )  # fmt: skip
+        await audit_trail.write_all(conn, [
+            call.entry("recording_exported", "recording", row.id, export=export_id, call_id=row.attempt_id, project_id=row.project_id, why=export.reason)
+            for _, _, row in made.files
+        ])  # fmt: skip
+        await call.audit(
+            conn,
+            "recording_export_fetched",
+            "recording_export",
+            export_id,
+            project_id=export.project_id,
+            recordings=len(made.files),
+        )
+    name = f"recordings-{export.first_day}-{export.last_day}.zip"
+    headers = {
+        "Content-Type": "application/zip",
+        "Content-Disposition": f'attachment; filename="{name}"',
+        "Cache-Control": "private, no-store",
+    }
+    response = web.StreamResponse(headers=headers)
+    await response.prepare(call.request)
+    archive = GrowingZip()
+    tags = {"comment": f"Exported for {call.identity.login} on {call.now:%Y-%m-%d %H:%M} UTC, export {export_id}"}
+    try:
+        async for path, content in bundling.contents(call.deps, made, tags=tags):
+            async with asyncio.timeout(SLOWEST_WRITE_S):
+                await response.write(archive.add(path, content))
+        await response.write(archive.end())
+    except (RecorderError, TimeoutError, ConnectionError) as error:
+        # A zip without its end does not open: nobody takes a part for the whole.
+        log.warning(
+            "an export was cut off", export_id=str(export_id), error=getattr(error, "error_id", type(error).__name__)
+        )
+        if call.request.transport is not None:
+            call.request.transport.abort()
+    return response
+
+
+def _may_fetch(call: Call, export: Export) -> None:
+    if export.approved_at is None:
+        raise Conflict("export_not_approved", "Somebody else has to agree to this export first.")
+    if call.now - export.approved_at > FETCH_WITHIN:
+        raise Conflict("export_over", "This export could be fetched for a day: ask for it again.")
+    if call.identity.user_id not in {export.requested_by, export.approved_by}:
+        raise NotAllowed("export_of_others", "Only who has asked for this export, or has agreed to it, can fetch it.")
+
+
+def _there(export: Export | None) -> Export:
+    if export is None:
+        raise NotFound("export_unknown", "There is no such export.")
+    return export
