@@ -8,9 +8,13 @@ that is over at once: a channel that rings ends by it; one that has been answere
 from __future__ import annotations
 
 import asyncio
+from datetime import datetime
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import structlog
 
+from campaigns.projects import Project
+from campaigns.rules.ruleset import limits
 from dialer.asterisk.ami import actions
 from dialer.asterisk.ami.client import AmiClient
 from dialer.asterisk.ami.errors import ActionFailed, AmiError
@@ -25,6 +29,21 @@ _UNANSWERED = {CallState.COMMITTED, CallState.ORIGINATING, CallState.RINGING}
 _AT_ONCE_S = 0.001
 _NO_CHANNEL_YET_S = (0.05, 0.1, 0.2, 0.4, 0.8)  # an Originate that Asterisk has taken becomes a channel a little later
 _ANSWER_WAITS_S = 0.5
+
+
+def give_up_after_s(project: Project, now: datetime) -> float | None:
+    """How long a call of this project must ring before the pacer may give it up: the project's setting, or what its rule packs ask for if
+    that is longer. None: never; neither is it when the rules cannot be evaluated.
+    """
+    if not project.cancel_after_s:
+        return None
+    try:
+        today = now.astimezone(ZoneInfo(project.zone)).date()
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
+    if project.rules.pack_refusal(today) is not None:
+        return None
+    return float(max(project.cancel_after_s, limits(project.rules, today, project.mode.value).ring_least_s))
 
 
 class GivingUp:

@@ -174,7 +174,7 @@ class Placing:
         for project in projects:
             snapshot = view.snapshots[project.id]
             decision = within_contract(snapshot, self._policies.of(project.id, snapshot.mode).decide(snapshot))
-            self._give_up(project, decision)
+            self._give_up(snapshot, decision)
             if (why := blocked.get(project.id)) is not None and decision.limited_by not in _BEFORE_ALL:
                 self._note(project, snapshot, decision, *why)
             elif decision.place <= 0 or project.trunk is None:
@@ -204,11 +204,13 @@ class Placing:
         waits_for_rate = limit in (Limit.CPS, Limit.NODE) and placed == min(wanted, wish.count)
         return self._budgets.wait_s(trunk, self._clock.monotonic()) if waits_for_rate else self._config.tick_s
 
-    def _give_up(self, project: Project, decision: Decision) -> None:
+    def _give_up(self, snapshot: Snapshot, decision: Decision) -> None:
         """The policy knows ages since a call was placed; the rule speaks of ringing, so we look again."""
+        if snapshot.cancel_after_s is None:
+            return
         for attempt_id in decision.cancel:
             call = self._floor.calls.get(attempt_id)
-            if call is not None and self._giving_up.rang_for(call) >= project.cancel_after_s > 0:
+            if call is not None and self._giving_up.rang_for(call) >= snapshot.cancel_after_s:
                 self._giving_up.begin(call)
 
     def _blocked(self, project: Project) -> tuple[Limit, str] | None:

@@ -18,6 +18,7 @@ from dialer.engine.budgets import NO_BOUND, Budgets, Room
 from dialer.engine.clock import Clock
 from dialer.engine.counts import Counts
 from dialer.engine.floor import Agent, Call, Floor
+from dialer.engine.giving_up import give_up_after_s
 from dialer.engine.projects import Projects
 
 _UNBRIDGED = {
@@ -176,7 +177,7 @@ class Snapshots:
             budget_limit=budget_limit,
             leaving=tuple(seen.leaving),
             ring_timeout_s=project.ring_timeout_s,
-            cancel_after_s=project.cancel_after_s or None,
+            cancel_after_s=give_up_after_s(project, self._clock.now()),
             sample_left=project.trial_size - project.trial_taken,
         )
 
