@@ -29,6 +29,7 @@ class Gate(StrEnum):
     NO_TRUNK = "no_trunk"
     TRUNK_DISABLED = "trunk_disabled"
     NO_CALLER_NUMBER = "no_caller_number"
+    NO_SURVEY = "no_survey"
     ZONE_UNKNOWN = "zone_unknown"
     WINDOW_INVALID = "window_invalid"
     OUTSIDE_WINDOW = "outside_window"
@@ -79,6 +80,8 @@ def _objections(project: Project, now: datetime) -> Iterator[Verdict]:
         yield _no(
             Gate.NO_CALLER_NUMBER, f"No active caller number of the project belongs to the trunk {project.trunk.name}."
         )
+    if project.mode is DialMode.AGENTLESS and project.survey is None:
+        yield _no(Gate.NO_SURVEY, "Nobody would speak: an agentless project needs a survey or a message.")
     if project.mode not in DialMode:
         yield _no(Gate.NOT_EVALUABLE, "The project's mode of dialling is unknown.")
     yield from _window(project, now)

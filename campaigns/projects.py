@@ -31,6 +31,7 @@ from campaigns.states import (
     ProjectState,
     TrialCounts,
 )
+from campaigns.survey import Survey, survey_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,6 +102,7 @@ class Project:
     trial_counts: TrialCounts = TrialCounts.ATTEMPTED
     trial_taken: int = 0
     lists_loaded: Mapping[str, datetime] = field(default_factory=dict)
+    survey: Survey | None = None
 
     @property
     def trunk_id(self) -> UUID | None:
@@ -130,7 +132,9 @@ select p.*,
                                                      'max_times', r.max_times, 'counts', r.counts) order by r.outcome), '[]')
         from retry_rules r where r.project_id = p.id) as retry_rules,
        (select array_agg(l.category order by l.category) from do_not_call_lists l) as list_names,
-       (select array_agg(l.loaded_at order by l.category) from do_not_call_lists l) as list_times
+       (select array_agg(l.loaded_at order by l.category) from do_not_call_lists l) as list_times,
+       (select jsonb_build_object('version', s.version, 'document', s.document) from surveys s
+        where s.project_id = p.id order by s.version desc limit 1) as survey
 from projects p
 """
 _OF_AGENT = "exists (select from project_agents a where a.project_id = p.id and a.agent_id = {place})"
@@ -298,6 +302,7 @@ def _project(row: asyncpg.Record, rules: Mapping[UUID, RuleSet]) -> Project:
         abandonment_period=AbandonmentPeriod(row["abandonment_period"]),
         abandonment_at_limit=AtAbandonmentLimit(row["abandonment_at_limit"]),
         trial_counts=TrialCounts(row["trial_counts"]),
+        survey=_survey(row["survey"]),
         trunk=trunk(row["trunk"]) if row["trunk"] else None,
         caller_numbers=tuple(caller_number(number) for number in row["caller_numbers"]),
         agent_ids=frozenset(row["agent_ids"]),
@@ -321,6 +326,14 @@ def _project(row: asyncpg.Record, rules: Mapping[UUID, RuleSet]) -> Project:
             for rule in row["retry_rules"]
         ),
     )
+
+
+def _survey(row: Mapping[str, Any] | None) -> Survey | None:
+    """The last version; one that cannot be read is none, so that the other projects go on and this one is not dialled with it."""
+    try:
+        return None if row is None else survey_of(row["document"], row["version"])
+    except BadInput:
+        return None
 
 
 def trunk(row: Mapping[str, Any] | asyncpg.Record) -> Trunk:

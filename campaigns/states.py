@@ -24,6 +24,7 @@ class DialMode(StrEnum):
     RATIO = "ratio"  # a fixed number of calls for each ready agent
     PREDICTIVE = "predictive"
     TRIAL = "trial"  # progressive, until a sample is full
+    AGENTLESS = "agentless"  # a message or a survey, as many as trunks and rates take
 
 
 class TrialCounts(StrEnum):

@@ -75,7 +75,8 @@ class Settings(BaseSettings):
         description="Call records Asterisk writes; read after a restart to close calls with the truth.",
     )
     prompts_dir: Path | None = Field(
-        default=None, description="Where the safe-harbour prompts lie, for `waihu doctor`. Unset: not checked."
+        default=None,
+        description="Where the prompts of messages and surveys lie, for `waihu doctor` and the check of surveys. Unset: not checked.",
     )
 
     lease_s: float = Field(

@@ -243,6 +243,7 @@ class _Told:
 _PROJECT_GATES: Final = (
     (Asked.TRUNK, (Gate.NO_TRUNK, Gate.TRUNK_DISABLED)),
     (Asked.CALLER_NUMBER, (Gate.NO_CALLER_NUMBER,)),
+    (Asked.SURVEY, (Gate.NO_SURVEY,)),
     (Asked.PROJECT_WINDOW, (Gate.ZONE_UNKNOWN, Gate.WINDOW_INVALID, Gate.OUTSIDE_WINDOW)),
     (Asked.RULE_PACK, (Gate.RULE_PACK,)),
 )

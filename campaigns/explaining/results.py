@@ -16,6 +16,7 @@ class Asked(StrEnum):
     PROJECT = "project"
     TRUNK = "trunk"
     CALLER_NUMBER = "caller_number"
+    SURVEY = "survey"
     PROJECT_WINDOW = "project_window"
     RULE_PACK = "rule_pack"
     RING_TIME = "ring_time"

@@ -84,6 +84,7 @@ class SiteSettings:
     prompts_dir: str = "/var/lib/asterisk/prompts"
     safe_harbour_default: str = "im-sorry&please-try-call-later&goodbye"
     safe_harbour_limit_s: int = 60
+    survey_step_limit_s: int = 180
     wait_default_ms: int = 2000
     guard_ms: int = 1000
     hold_limit_s: int = 900
@@ -119,6 +120,7 @@ def _globals(settings: SiteSettings) -> str:
                 f"WAIHU_PROMPTS = {settings.prompts_dir}",
                 f"WAIHU_SAFE_HARBOUR_DEFAULT = {settings.safe_harbour_default}",
                 f"WAIHU_SAFE_HARBOUR_LIMIT_S = {settings.safe_harbour_limit_s}",
+                f"WAIHU_SURVEY_STEP_LIMIT_S = {settings.survey_step_limit_s}",
                 "WAIHU_SEAT_WAIT_S = 3600",
                 f"WAIHU_SEAT_RTP_TIMEOUT_S = {settings.seat_rtp_timeout_s}",
                 f"WAIHU_SEAT_QUALIFY_S = {settings.seat_qualify_s}",
@@ -205,6 +207,7 @@ def _check(settings: SiteSettings) -> None:
         "guard_ms",
         "hold_limit_s",
         "safe_harbour_limit_s",
+        "survey_step_limit_s",
         "seat_rtp_timeout_s",
         "seat_qualify_s",
     ):

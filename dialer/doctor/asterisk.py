@@ -29,6 +29,7 @@ NEEDED_MODULES = {
     "res_agi": "questions to the engine",
     "app_mixmonitor": "recording",
     "app_playback": "the safe-harbour message",
+    "app_read": "keys pressed in surveys",
     "app_userevent": "reports of the dialplan",
     "bridge_simple": "bridging",
     "chan_pjsip": "SIP",

@@ -16,6 +16,8 @@ class Outcome(StrEnum):
     CONNECTED = "connected"  # a customer and an agent heard each other
     ABANDONED = "abandoned"  # answered, no agent within the limit: safe harbour; or given up as it was answered
     HUNG_UP_EARLY = "hung_up_early"  # answered, and left before an agent came, within the limit
+    PLAYED = "played"  # agentless: the message or survey came to its end
+    BROKEN_OFF = "broken_off"  # agentless: answered, and left before its end
     BUSY = "busy"
     NO_ANSWER = "no_answer"
     REJECTED = "rejected"
@@ -38,6 +40,7 @@ class Ending:
     canceled: bool = False  # we gave it up while it rang
     rang: bool = False  # ringing was heard of
     rang_out: bool = False  # our own ring timeout ended it
+    played: bool | None = None  # of a message or survey: it came to its end; None: there was none
     cause: int | None = None
     sip_status: int | None = None
 
@@ -87,6 +90,8 @@ def outcome_of(ending: Ending) -> Outcome:
     """The outcome of a call that was on the wire."""
     if ending.bridged:
         return Outcome.CONNECTED
+    if ending.answered and ending.played is not None and not (ending.waited_out or ending.canceled):
+        return Outcome.PLAYED if ending.played else Outcome.BROKEN_OFF
     if ending.answered:
         # Given up in the moment of the answer, and nobody came: our doing, not the customer's.
         return Outcome.ABANDONED if ending.waited_out or ending.canceled else Outcome.HUNG_UP_EARLY

@@ -8,7 +8,8 @@ bridge, and when the seat left a conversation first.
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 import structlog
@@ -19,6 +20,7 @@ from agi.session import AgiSession
 from dialer.domain.call_table import CallEvent
 from dialer.domain.ids import attempt_of_channel
 from dialer.domain.matching import Need, in_turn
+from dialer.domain.pacing import Mode
 from dialer.domain.states import AgentState, CallState
 from dialer.engine.agents import Agents
 from dialer.engine.calls import Calls
@@ -28,6 +30,7 @@ from dialer.engine.giving_up import GivingUp
 from dialer.engine.metrics import Metrics
 from dialer.engine.projects import Projects
 from dialer.engine.seats import Seats
+from dialer.engine.surveying import Over, Spoken, Surveying
 from dialer.engine.wrapping import Wrapping
 
 _log = structlog.get_logger(__name__)
@@ -42,14 +45,16 @@ class Action(StrEnum):
     BRIDGE = "bridge"
     SAFE_HARBOUR = "safe_harbour"
     HANGUP = "hangup"
+    SURVEY = "survey"
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer to the dialplan; `seat` is the channel to bridge with."""
+    """The answer to the dialplan; `seat` is the channel to bridge with, `variables` what a step of a survey needs."""
 
     action: Action
     seat: str = ""
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 class Answering:
@@ -64,6 +69,7 @@ class Answering:
         wrapping: Wrapping,
         giving_up: GivingUp,
         projects: Projects,
+        surveying: Surveying,
         metrics: Metrics,
         clock: Clock,
     ) -> None:
@@ -74,6 +80,7 @@ class Answering:
         self._wrapping = wrapping
         self._giving_up = giving_up
         self._projects = projects
+        self._surveying = surveying
         self._metrics = metrics
         self._clock = clock
         self.adopted = asyncio.Event()
@@ -81,7 +88,11 @@ class Answering:
 
     def routes(self) -> dict[str, Handler]:
         """For the FastAGI server."""
-        return {"/call/answered": self._answered, "/call/redirected": self._redirected}
+        return {
+            "/call/answered": self._answered,
+            "/call/redirected": self._redirected,
+            "/call/survey": self._surveyed,
+        }
 
     async def answered(self, channel_id: str) -> Answer:
         """The customer has just answered."""
@@ -90,7 +101,16 @@ class Answering:
             return Answer(Action.SAFE_HARBOUR)
         self._calls.apply(call, CallEvent.ANSWERED)
         await self._giving_up.settled(call)
+        if call.mode is Mode.AGENTLESS and call.wanted_agent is None:
+            return await self._at(call, self._surveying.begin(call))
         return await self._decide(call)
+
+    async def surveyed(self, channel_id: str, said: Sequence[str]) -> Answer:
+        """A step of a survey was played; `said` is what the dialplan tells of it."""
+        call = await self._find(channel_id)
+        if call is None:
+            return Answer(Action.SAFE_HARBOUR)
+        return await self._at(call, await self._surveying.go_on(call, said))
 
     async def redirected(self, channel_id: str) -> Answer:
         """The customer is without an agent again: from hold, on a transfer, or because the seat has gone."""
@@ -115,6 +135,23 @@ class Answering:
             self._agents.promise(agent, call)
             call.waiter.set_result(agent.agent_id)
             return
+
+    async def _at(self, call: Call, step: Spoken | Over) -> Answer:
+        """What the dialplan does at a step: play it, look for an agent, or end the call."""
+        match step:
+            case Over.NOT_HEARD:
+                return Answer(Action.SAFE_HARBOUR)
+            case Over.PLAYED:
+                return Answer(Action.HANGUP)
+        if not step.wants_agent:
+            return Answer(Action.SURVEY, variables=step.variables())
+        call.answered_s = self._clock.monotonic()  # the wait for an agent begins with the key
+        answer = await self._decide(call)
+        if answer.action is not Action.SAFE_HARBOUR:
+            return answer
+        otherwise = self._surveying.without_agent(call, step)
+        call.waited_out = otherwise is Over.NOT_HEARD
+        return await self._at(call, otherwise)
 
     async def _decide(self, call: Call) -> Answer:
         began_s = self._clock.monotonic()
@@ -234,6 +271,9 @@ class Answering:
     async def _redirected(self, session: AgiSession, request: AgiRequest) -> None:
         await self._tell(session, request, await self.redirected(request.channel_id))
 
+    async def _surveyed(self, session: AgiSession, request: AgiRequest) -> None:
+        await self._tell(session, request, await self.surveyed(request.channel_id, request.arguments))
+
     async def _tell(self, session: AgiSession, request: AgiRequest, answer: Answer) -> None:
         if (call := self._floor.call_of(request.channel_id)) is not None:
             call.channel = request.channel
@@ -242,7 +282,7 @@ class Answering:
         question = call.questions if call is not None else 0
         try:
             seat = {"WAIHU_SEAT": answer.seat} if answer.seat else {}
-            await session.set_variables(seat | {"WAIHU_ACTION": answer.action.value})
+            await session.set_variables({**answer.variables, **seat, "WAIHU_ACTION": answer.action.value})
         except AgiError:
             # The dialplan did not hear us: it goes to the safe harbour, and the agent must not wait for this customer.
             # (After a call was given up as it was answered it asks again.)

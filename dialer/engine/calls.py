@@ -12,6 +12,7 @@ from dialer.db.attempts import Progress
 from dialer.domain.call_table import CALL_TABLE, CallEvent
 from dialer.domain.machine import Kind
 from dialer.domain.outcomes import Ending, Outcome, outcome_of
+from dialer.domain.pacing import Mode
 from dialer.domain.states import AgentState, CallState
 from dialer.engine.clock import Clock
 from dialer.engine.floor import Call, Floor
@@ -109,6 +110,7 @@ class Calls:
                     answered=call.answered_at is not None,
                     bridged=call.bridged_at is not None,
                     waited_out=call.waited_out,
+                    played=call.played if call.mode is Mode.AGENTLESS else None,
                     canceled=call.canceled,
                     rang=call.ringing_at is not None,
                     rang_out=call.ring_timed_out,

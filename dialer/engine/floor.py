@@ -49,6 +49,7 @@ class Call:
     hangup_cause: int | None = None
     sip_status: int | None = None
     waited_out: bool = False
+    played: bool = False  # agentless: the message or survey came to its end
     canceled: bool = False  # we gave it up while it rang
     giving_up: asyncio.Future[None] | None = None  # done when Asterisk was asked
     ring_timed_out: bool = False

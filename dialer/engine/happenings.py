@@ -105,6 +105,8 @@ class Happenings:
                 call = self._floor.call_of(news.channel_id)
                 if call is not None and news.headers.get("Result") in ("safe_harbour", "safe_harbour_played"):
                     call.waited_out = True
+                elif call is not None and news.headers.get("Result") == "survey_played":
+                    call.played = True
             case _:
                 pass
 

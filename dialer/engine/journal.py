@@ -18,6 +18,8 @@ import structlog
 
 from campaigns import release
 from campaigns.release import EndedAttempt
+from campaigns.sql import OneConnection
+from campaigns.surveys import SurveyNews, save_news
 from dialer.db import agents as agents_db
 from dialer.db import attempts as attempts_db
 from dialer.db.agents import AgentChange
@@ -50,6 +52,7 @@ class Journal:
         self._progress: dict[UUID, Progress] = {}
         self._ended: dict[UUID, EndedAttempt] = {}
         self._agents: list[AgentChange] = []
+        self._surveys: list[SurveyNews] = []
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -57,7 +60,7 @@ class Journal:
         self.database_up = True
 
     def __len__(self) -> int:
-        return len(self._progress) + len(self._ended) + len(self._agents)
+        return len(self._progress) + len(self._ended) + len(self._agents) + len(self._surveys)
 
     @property
     def overfull(self) -> bool:
@@ -86,6 +89,11 @@ class Journal:
         self._agents.append(news)
         self._taken()
 
+    def survey(self, news: SurveyNews) -> None:
+        """A survey was begun, or something was said in it."""
+        self._surveys.append(news)
+        self._taken()
+
     async def run(self) -> None:
         """Write for ever."""
         while True:
@@ -107,23 +115,20 @@ class Journal:
             return await self._flush()
 
     async def _flush(self) -> bool:
-        progress, ended, agents = self._take()
-        if not (progress or ended or agents):
+        surveys, progress, ended, agents = self._take()
+        if not (surveys or progress or ended or agents):
             self._wake.clear()
             self._idle.set()
             return True
         try:
             async with self._pool.acquire(timeout=5) as conn:
-                if progress or ended:
-                    async with conn.transaction():
-                        if progress:
-                            await attempts_db.save_progress(conn, progress)
-                        if ended:
-                            await release.finish(conn, ended)
+                if surveys:  # before the ends: a lead whose person opted out must not come back by them
+                    await save_news(conn, surveys)
+                await _write_calls(conn, progress, ended)
                 if agents:
                     await agents_db.save_changes(conn, agents)
         except LOST as error:
-            self._give_back(progress, ended, agents)
+            self._give_back(surveys, progress, ended, agents)
             self._metrics.journal_failures.inc()
             if self.database_up:
                 _log.warning("PostgreSQL is away, the journal keeps what happens", reason=type(error).__name__)
@@ -131,7 +136,7 @@ class Journal:
             return False
         except asyncpg.PostgresError as error:
             _log.error("PostgreSQL refused a batch, each item is tried alone", reason=str(error))
-            await self._one_by_one(progress, ended, agents)
+            await self._one_by_one(surveys, progress, ended, agents)
         if not self.database_up:
             _log.info("PostgreSQL is back, the journal is being written")
         self.database_up = True
@@ -156,24 +161,39 @@ class Journal:
         self._idle.clear()
         self._wake.set()
 
-    def _take(self) -> tuple[list[Progress], list[EndedAttempt], list[AgentChange]]:
+    def _take(self) -> tuple[list[SurveyNews], list[Progress], list[EndedAttempt], list[AgentChange]]:
+        surveys, self._surveys = self._surveys[:_BATCH], self._surveys[_BATCH:]
         progress = [self._progress.pop(key) for key in list(self._progress)[:_BATCH]]
         ended = [self._ended[key] for key in list(self._ended)[:_BATCH]]
         for news in ended:
             del self._ended[news.attempt_id]
         agents, self._agents = self._agents[:_BATCH], self._agents[_BATCH:]
-        return progress, ended, agents
+        return surveys, progress, ended, agents
 
-    def _give_back(self, progress: list[Progress], ended: list[EndedAttempt], agents: list[AgentChange]) -> None:
+    def _give_back(
+        self,
+        surveys: list[SurveyNews],
+        progress: list[Progress],
+        ended: list[EndedAttempt],
+        agents: list[AgentChange],
+    ) -> None:
+        self._surveys = surveys + self._surveys
         for news in progress:
             if news.attempt_id not in self._ended:
                 self._progress.setdefault(news.attempt_id, news)
         self._ended = {news.attempt_id: news for news in ended} | self._ended
         self._agents = agents + self._agents
 
-    async def _one_by_one(self, progress: list[Progress], ended: list[EndedAttempt], agents: list[AgentChange]) -> None:
+    async def _one_by_one(
+        self,
+        surveys: list[SurveyNews],
+        progress: list[Progress],
+        ended: list[EndedAttempt],
+        agents: list[AgentChange],
+    ) -> None:
         """A poisoned item is set aside (logged), it does not block the line."""
         jobs: list[tuple[Any, Any]] = [
+            *((save_news, news) for news in surveys),
             *((attempts_db.save_progress, news) for news in progress),
             *((release.finish, news) for news in ended),
             *((agents_db.save_changes, news) for news in agents),
@@ -190,6 +210,18 @@ class Journal:
                     self._ended.setdefault(news.attempt_id, news)
                 elif isinstance(news, Progress):
                     self._progress.setdefault(news.attempt_id, news)
+                elif isinstance(news, SurveyNews):
+                    self._surveys.insert(0, news)
                 else:
                     self._agents.insert(0, news)
                 self._taken()
+
+
+async def _write_calls(conn: OneConnection, progress: list[Progress], ended: list[EndedAttempt]) -> None:
+    if not (progress or ended):
+        return
+    async with conn.transaction():
+        if progress:
+            await attempts_db.save_progress(conn, progress)
+        if ended:
+            await release.finish(conn, ended)

@@ -45,6 +45,7 @@ from dialer.engine.reconcile import Reconcile
 from dialer.engine.seats import Seats
 from dialer.engine.sending import Sending
 from dialer.engine.snapshots import Snapshots
+from dialer.engine.surveying import Surveying
 from dialer.engine.tasks import TaskSet
 from dialer.engine.wrapping import Wrapping
 from dialer.live.feed import Feed
@@ -122,7 +123,8 @@ def assemble(
     seats = Seats(config, floor, agents, ami, tasks, clock, lease_held, nonce=lambda: secrets.token_hex(4))
     wrapping = Wrapping(floor, calls, agents, projects)
     giving_up = GivingUp(ami, tasks, clock)
-    answering = Answering(floor, calls, agents, seats, wrapping, giving_up, projects, metrics, clock)
+    surveying = Surveying(pool, projects, journal, clock)
+    answering = Answering(floor, calls, agents, seats, wrapping, giving_up, projects, surveying, metrics, clock)
     policies = Policies(clock)
     counts = Counts(pool, projects, feed, clock)
     abandonment = Abandonment(pool, projects, journal, feed, clock)

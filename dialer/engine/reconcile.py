@@ -293,6 +293,7 @@ class Reconcile:
             call.agent_id = call.agent_id or record.agent_id or self._agent_at(record.device)
             self._calls.apply(call, CallEvent.BRIDGED, at=record.answered_at)
         call.waited_out = call.waited_out or record.safe_harbour
+        call.played = call.played or record.survey_played
         call.hangup_cause, call.sip_status = record.cause, record.sip_status
         self._calls.apply(call, CallEvent.HUNG_UP, at=record.ended_at)
 

@@ -33,6 +33,7 @@ class Record:
     ended_at: datetime | None = None
     bridged: bool = False
     safe_harbour: bool = False
+    survey_played: bool = False
     cause: int | None = None
     sip_status: int | None = None
     agent_id: UUID | None = None
@@ -81,6 +82,7 @@ def _merge(record: Record, row: list[str]) -> None:
     record.answered_at = min(filter(None, (record.answered_at, answer)), default=None)
     record.ended_at = max(filter(None, (record.ended_at, end)), default=None)
     record.bridged = record.bridged or row[10] in ("bridged", "bridged_end") or bool(row[11] and row[14])
+    record.survey_played = record.survey_played or row[10] == "survey_played"
     record.safe_harbour = record.safe_harbour or row[10].startswith("safe_harbour")
     if (seat := seat_of_channel(row[1])) is not None:
         record.agent_id = seat.agent_id

@@ -105,6 +105,11 @@ class Snapshots:
         return View(snapshots, rooms, in_use)
 
     def _see_call(self, call: Call, seen: _Seen, at_s: float) -> None:
+        if call.mode is Mode.AGENTLESS:
+            # Nobody was promised an agent; who asked for one in the survey needs one now.
+            seen.live_answers += call.bridged_at is not None
+            seen.needs += call.waiter is not None
+            return
         seen.live_answers += call.answered_at is not None
         flight = _UNBRIDGED.get(call.state)
         if flight is None or call.agent_id is not None or call.mode not in _DIALLED_FOR_AGENTS or call.waited_out:

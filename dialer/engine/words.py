@@ -58,6 +58,7 @@ GATES: dict[str, Words] = {
     "no_trunk": Words("The project has no trunk.", "项目没有中继。"),
     "trunk_disabled": Words("The project's trunk is switched off.", "项目的中继已停用。"),
     "no_caller_number": LIMITS["caller_number"],
+    "no_survey": Words("The agentless project has no survey.", "无座席项目没有语音问卷。"),
     "zone_unknown": Words("The project's time zone is not known.", "项目的时区未知。"),
     "window_invalid": Words("The project's hours are not valid.", "项目的外呼时段设置无效。"),
     "outside_window": LIMITS["window"],

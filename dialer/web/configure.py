@@ -14,6 +14,7 @@ def web_settings(settings: Settings) -> WebSettings:
     """For `create_app`, and for commands that carry out operations without HTTP."""
     return WebSettings(
         realm=SIP_REALM,
+        prompts_dir=settings.prompts_dir,
         region=settings.region,
         secure_cookies=settings.web_url.startswith("https://"),
         trusted_proxies=settings.trusted_proxies,

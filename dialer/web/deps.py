@@ -66,6 +66,7 @@ class WebSettings:
     """Values the web application is set with; see docs/settings.md for the names an operator uses."""
 
     realm: str = "waihu"  # of SIP digests
+    prompts_dir: Path | None = None  # the node's sound files, where this process can see them
     region: str = "CN"  # where numbers without a country code are
     secure_cookies: bool = False  # True behind https: cookies with Secure and the __Host- prefix, and HSTS
     allowed_origins: tuple[str, ...] = ()  # other origins whose pages may use a session; our own host is always one

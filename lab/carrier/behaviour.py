@@ -38,6 +38,7 @@ SERIALS = 10_000
 
 class Behaviour(StrEnum):
     HUMAN = "human"
+    PRESSES_KEYS = "presses_keys"
     BUSY = "busy"
     NO_ANSWER = "no_answer"
     REJECTED = "rejected"
@@ -54,6 +55,7 @@ class Behaviour(StrEnum):
 
 CODES = {
     Behaviour.HUMAN: "10",
+    Behaviour.PRESSES_KEYS: "11",
     Behaviour.BUSY: "20",
     Behaviour.NO_ANSWER: "30",
     Behaviour.REJECTED: "31",
@@ -69,6 +71,7 @@ CODES = {
 ANSWERING = frozenset(
     {
         Behaviour.HUMAN,
+        Behaviour.PRESSES_KEYS,
         Behaviour.VOICEMAIL,
         Behaviour.ANSWER_HANGUP,
         Behaviour.EARLY_MEDIA,

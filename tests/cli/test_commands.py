@@ -160,6 +160,31 @@ async def test_trial_is_set_shown_and_begun_anew(waihu: Waihu) -> None:
     await run_in_thread(build)
 
 
+async def test_survey_is_checked_set_shown_and_exported(waihu: Waihu, tmp_path: Path) -> None:
+    steps = {"hello": {"kind": "play", "prompt": "hello", "next": "hello"}}
+    file, answers = tmp_path / "survey.json", tmp_path / "answers.csv"
+
+    def build() -> None:
+        waihu("project", "create", "Autumn", "--mode", "agentless")
+        file.write_text(json.dumps({"start": "hello", "steps": steps}), encoding="utf-8")
+        code, problems = waihu("survey", "check", "Autumn", str(file))
+        assert (code, [one["what"] for one in problems]) == (Exit.FOUND_FAULTS, ["endless"])
+        code, said = waihu("survey", "set", "Autumn", str(file))
+        assert (code, "survey_invalid" in said) == (Exit.USAGE, True)
+        steps["hello"]["next"] = None  # type: ignore[assignment]
+        file.write_text(json.dumps({"start": "hello", "steps": steps}), encoding="utf-8")
+        assert waihu("survey", "set", "Autumn", str(file))[1]["version"] == 1
+        assert waihu("survey", "show", "Autumn")[1]["start"] == "hello"
+        assert waihu("survey", "results", "Autumn")[1] == {"version": 1, "outcomes": {}, "answers": {}}
+        assert waihu("survey", "export", "Autumn", str(answers))[0] == Exit.OK
+        assert waihu("survey", "export", "Autumn", str(answers))[0] == Exit.REFUSED
+        file.write_text("[]", encoding="utf-8")
+        assert "survey_malformed" in waihu("survey", "set", "Autumn", str(file))[1]
+
+    await run_in_thread(build)
+    assert answers.read_text(encoding="utf-8-sig").startswith("call,lead,number")
+
+
 async def test_device_secret_is_shown_once_and_only_a_digest_is_kept(
     waihu: Waihu, pool: asyncpg.Pool[asyncpg.Record]
 ) -> None:

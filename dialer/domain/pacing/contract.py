@@ -100,6 +100,8 @@ class AbandonmentContract:
                     abandoned += count
                 case "machine":
                     machines += count
+                case "played" | "broken_off":
+                    pass  # of a message or survey: no agent was promised
                 case _:
                     early += count
         return Tally(connected=connected, late=late, abandoned=abandoned, hung_up_early=early, machines=machines)

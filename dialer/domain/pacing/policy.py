@@ -20,6 +20,7 @@ class Mode(StrEnum):
     RATIO = "ratio"
     PREDICTIVE = "predictive"
     TRIAL = "trial"
+    AGENTLESS = "agentless"
 
 
 class Limit(StrEnum):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from dialer.domain.pacing.agentless import Agentless
 from dialer.domain.pacing.by_hand import ByHand
 from dialer.domain.pacing.fixed import FixedRatio
 from dialer.domain.pacing.policy import Mode, Policy
@@ -25,5 +26,7 @@ def policy_for(mode: Mode, learned: dict[str, Any] | None = None, *, trust: floa
             return FixedRatio(calls_per_ready_agent=1.0)
         case Mode.TRIAL:
             return Trial()
+        case Mode.AGENTLESS:
+            return Agentless()
         case Mode.PREDICTIVE:
             return Predictive() if learned is None else Predictive.from_state(learned, trust)

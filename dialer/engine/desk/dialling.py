@@ -102,7 +102,9 @@ class Dialling:
         if agent is None or project is None:
             return
         try:
-            await self.call(agent, project, project.mode, lead_id=callback.lead_id, number=None)
+            # A promise of an agent is kept by an agent, whatever the others of the project hear.
+            mode = DialMode.MANUAL if project.mode is DialMode.AGENTLESS else project.mode
+            await self.call(agent, project, mode, lead_id=callback.lead_id, number=None)
         except WaihuError as error:
             _log.info("A callback cannot be made now", lead_id=callback.lead_id, error_id=error.error_id)
 

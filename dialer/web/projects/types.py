@@ -67,6 +67,7 @@ class Mode(StrEnum):
     RATIO = "ratio"
     PREDICTIVE = "predictive"
     TRIAL = "trial"
+    AGENTLESS = "agentless"
 
 
 class TrialCounts(StrEnum):

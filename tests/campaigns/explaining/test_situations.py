@@ -103,6 +103,7 @@ SITUATIONS: dict[str, tuple[Situation, Asked, str | None]] = {
     "the project is a draft": (sql("update projects set state = 'draft'"), Asked.PROJECT, None),
     "no trunk": (sql("update projects set trunk_id = null"), Asked.TRUNK, None),
     "the trunk is switched off": (sql("update trunks set enabled = false"), Asked.TRUNK, None),
+    "nothing to say": (sql("update projects set mode = 'agentless'"), Asked.SURVEY, None),
     "the caller numbers rest": (sql("update caller_numbers set state = 'resting'"), Asked.CALLER_NUMBER, None),
     "outside the project's hours": (
         sql("update projects set window_start = '13:00', window_end = '14:00'"),

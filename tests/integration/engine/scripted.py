@@ -88,7 +88,7 @@ class ScriptedAsterisk:
         channel.context = "waihu-customer"
         self._state(channel, "6", "Up")
 
-    async def ask(self, attempt_id: UUID, path: str = "/call/answered") -> dict[str, str]:
+    async def ask(self, attempt_id: UUID, path: str = "/call/answered", *arguments: str) -> dict[str, str]:
         """The dialplan asks over FastAGI; gives the variables that were set."""
         channel = self.channels[call_channel(attempt_id)]
         reader, writer = await asyncio.open_connection("127.0.0.1", self.agi_port)
@@ -99,6 +99,7 @@ class ScriptedAsterisk:
             "agi_channel": channel.name,
             "agi_uniqueid": channel.channel_id,
         }
+        lines |= {f"agi_arg_{place}": argument for place, argument in enumerate(arguments, 1)}
         writer.write("".join(f"{key}: {value}\n" for key, value in lines.items()).encode() + b"\n")
         variables: dict[str, str] = {}
         while line := await reader.readline():
@@ -124,6 +125,11 @@ class ScriptedAsterisk:
             self.bridge(attempt_id, told["WAIHU_SEAT"])
         elif told.get("WAIHU_ACTION") == "safe_harbour":
             channel.context = "waihu-safe-harbour"
+
+    def say_result(self, attempt_id: UUID, result: str) -> None:
+        """The dialplan's last word about a call."""
+        channel = self.channels[call_channel(attempt_id)]
+        self._event("UserEvent", channel, ("UserEvent", "WaihuResult"), ("Attempt", attempt_id.hex), ("Result", result))
 
     def bridge(self, attempt_id: UUID, seat_name: str) -> None:
         call = self.channels[call_channel(attempt_id)]

@@ -31,7 +31,7 @@ def test_every_variable_is_on_the_page() -> None:
 
 
 def test_every_agi_route_is_on_the_page() -> None:
-    asked = {route for text in DIALPLAN.values() for route in re.findall(r"AGI\(\$\{WAIHU_AGI\}(/[a-z/]+)\)", text)}
+    asked = {route for text in DIALPLAN.values() for route in re.findall(r"AGI\(\$\{WAIHU_AGI\}(/[a-z/]+)[,)]", text)}
     assert asked == set(re.findall(r"^\| `(/[a-z/]+)`", section("## AGI routes"), re.MULTILINE))
 
 

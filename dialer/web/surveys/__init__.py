@@ -1,0 +1,1 @@
+"""Surveys: what agentless calls say and ask, and what came of it."""
