@@ -134,7 +134,13 @@ class Floor:
         return await asyncpg.connect(self.postgres.url, timeout=5)
 
     def _clear(self) -> None:
-        for path in (self.store_dir, self.work_dir, self.node.spool_dir):
+        for path in (
+            self.store_dir,
+            self.work_dir,
+            self.node.spool_dir,
+            self.run_dir / "archive",
+            self.run_dir / "discs",
+        ):
             shutil.rmtree(path, ignore_errors=True)
             path.mkdir(parents=True, exist_ok=True)
         for path in (self.node.cdr_file, self.node.hangups_file, self.carrier.cdr_file, self.waihu.log_path):
@@ -174,6 +180,7 @@ class Floor:
             "store_dir": str(self.store_dir),
             "recording_keys": str(self.recording_keys),
             "work_dir": str(self.work_dir),
+            "archive_dir": str(self.run_dir / "archive"),
             "web_port": self.ports.web,
             "control_port": self.ports.control,
             "control_token": self.control_token,

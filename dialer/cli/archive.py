@@ -30,6 +30,7 @@ from recorder.archive.ledger import ArchiveLedger, DiscCopy
 from recorder.archive.media import Medium
 from recorder.archive.restoring import Restorer, rebuild
 from recorder.archive.rotation import Report, Targets, rotate, wait_for_disc
+from recorder.file_keys import FileKeys
 
 if TYPE_CHECKING:
     from recorder.ledger import Conn
@@ -102,7 +103,7 @@ def run(
         released = 0
         with alone(settings.archive_dir), _bar(shown=not output.as_json) as advance:
             report = await rotate(
-                Builder(ledger=ledger, settings=settings, mask=mask, progress=advance),
+                Builder(ledger=ledger, settings=settings, mask=mask, keys=await _keys(office), progress=advance),
                 Copier(ledger=ledger, settings=settings, progress=advance),
                 targets, ask=ask, medium=medium, today=now().date(), wait=timedelta(days=wait_days),
             )  # fmt: skip
@@ -291,7 +292,8 @@ def rebuild_ledger(
     """Write into the ledger what volumes say and it does not know: after the database was lost."""
 
     async def work(office: Office) -> Any:
-        return await rebuild(_ledger(office), [_source(one) or Path(one) for one in sources])
+        places = [_source(one) or Path(one) for one in sources]
+        return await rebuild(_ledger(office), places, keys=office.deps.file_keys)
 
     found = in_office(work)
     context.obj.output.rows(
@@ -333,6 +335,15 @@ async def _release(office: Office, days: int, free_bytes: int | None) -> int:
         free += int(done.bytes)
         if not done.more or (free_bytes is not None and free >= free_bytes):
             return gone
+
+
+async def _keys(office: Office) -> FileKeys | None:
+    """What seals the rows on volumes: as recordings are, or not at all."""
+    if not office.settings.recording_encryption:
+        return None
+    async with office.pool.acquire() as conn:
+        await office.deps.file_keys.prepare(conn, at=now())
+    return office.deps.file_keys
 
 
 def _settings(office: Office) -> ArchiveSettings:

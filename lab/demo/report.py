@@ -137,6 +137,10 @@ def print_summary(console: Console, result: dict[str, Any], path: Path) -> None:
         took = result[name]
         table.add_row(name.removesuffix("_ms").replace("_", " ") + ", ms", f"p50 {took['p50']}  p99 {took['p99']}")
     table.add_row("seconds", str(result["seconds"]))
+    archive = result["archive"]
+    table.add_row(
+        "archive", f"{archive['recordings']} recordings sealed on {archive['copies']} discs in {archive['seconds']} s"
+    )
     _add_pace(table, result)
     for title in ("outcomes", "behaviours", "dispositions"):
         table.add_section()

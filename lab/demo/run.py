@@ -22,6 +22,7 @@ from dialer.simulation.what_if import WhatIf
 from lab.api_client import RETRYABLE, ApiClient, ApiRefused
 from lab.carrier.behaviour import Behaviour
 from lab.demo import compare, evidence, pace, report
+from lab.demo.burning import Burning
 from lab.demo.view import Picture, draw
 from lab.floor import ADMIN, Floor
 from lab.population import CITY, population
@@ -203,7 +204,16 @@ class Demo:
         )  # fmt: skip
         result = report.figures(facts)
         result["first_call_s"] = self.first_call_s
-        found = [*facts.mismatches, *report.contradictions_of_sums(result), *report.missing_behaviours(result)]
+        with self.console.status("burning the day's recordings, and reading them again"):
+            async with self._database() as connection:
+                burning = Burning(self.floor.config_path, self.floor.store_dir, self.floor.run_dir)
+                result["archive"], unburned = await burning.burn(connection)
+        found = [
+            *facts.mismatches,
+            *unburned,
+            *report.contradictions_of_sums(result),
+            *report.missing_behaviours(result),
+        ]
         result["mismatches"] = [{"what": one.what, "attempt": one.attempt, "detail": one.detail} for one in found]
         report.write_json(options.json_path, result)
         report.print_summary(self.console, result, options.json_path)

@@ -35,6 +35,7 @@ class About:
     project_id: str
     expiry_year: int
     created_at: datetime
+    rows_sha256: bytes
 
 
 def close_bag(bag: Path, about: About, lines: Sequence[Line], key: Ed25519PrivateKey) -> None:
@@ -54,6 +55,7 @@ def close_bag(bag: Path, about: About, lines: Sequence[Line], key: Ed25519Privat
         "Bag-Group-Identifier": about.project_id,
         "Payload-Oxum": f"{octets}.{len(hashes)}",
         "Waihu-Expiry-Year": str(about.expiry_year),
+        "Waihu-Rows-Sha256": about.rows_sha256.hex(),
     }
     _write(bag / "bag-info.txt", "".join(f"{name}: {value}\n" for name, value in info.items()))
     tags = {name: hash_of(bag / name) for name in ("bagit.txt", "bag-info.txt", MANIFEST)}

@@ -28,7 +28,9 @@ from recorder.archive.reading import Fault, read_volume
 from recorder.archive.signing import load_key
 from recorder.archive.states import VolumeEvent, VolumeState
 from recorder.errors import ArchiveError, Damaged
+from recorder.file_keys import FileKeys
 from recorder.paths import locate
+from recorder.sealing import Seal
 from recorder.spool import sync_directory
 
 Progress = Callable[[str, int, int], None]
@@ -96,11 +98,12 @@ def alone(archive_dir: Path) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Builder:
-    """Builds volumes. `mask` hides a number as the floor does; `on_step` hears of each step (tests that kill)."""
+    """Builds volumes. `mask` hides a number as the floor does; with `keys` the rows are sealed; `on_step` hears of each step (tests that kill)."""
 
     ledger: ArchiveLedger
     settings: ArchiveSettings
     mask: Callable[[str], str]
+    keys: FileKeys | None = None
     progress: Progress = lambda _phase, _done, _total: None
     on_step: Callable[[Step], None] = lambda _step: None
 
@@ -125,7 +128,8 @@ class Builder:
         work.mkdir(parents=True, exist_ok=True)
         if not rows.exists():
             part = rows.with_suffix(".part")
-            await self.ledger.freeze(volume, part, project)
+            master = (await self.keys.ring()).current if self.keys else None
+            await self.ledger.freeze(volume, part, project, master=master)
             for path in (project, part):
                 _sync(path)
             part.replace(rows)
@@ -137,23 +141,38 @@ class Builder:
         return volume
 
     async def _image(self, volume: Volume) -> Volume:
-        size, sha256 = await asyncio.to_thread(self._write_image, volume)
+        size, sha256 = await asyncio.to_thread(self._write_image, volume, await self._seal(volume))
         self.on_step(Step.IMAGE_WRITTEN)
         volume = await self.ledger.move(volume, VolumeEvent.IMAGED, data_bytes=size, data_sha256=sha256)
         self.on_step(Step.IMAGED)
         return volume
 
-    def _write_image(self, volume: Volume) -> tuple[int, bytes]:
+    async def _seal(self, volume: Volume) -> Seal | None:
+        """What the rows were to be sealed with when they were frozen. Raises KeysRefused."""
+        project = self.settings.work(volume.label) / catalogue.PROJECT
+        if volume.rows_sha256 is None or not await asyncio.to_thread(project.exists):
+            return None
+        master = json.loads(await asyncio.to_thread(project.read_text, encoding="utf-8"))["rows_master"]
+        if master is None:
+            return None
+        if self.keys is None:
+            raise ArchiveError(
+                "archive_keys_missing",
+                f"The rows of {volume.label} are to be sealed: the keys of recordings are needed.",
+            )
+        return catalogue.rows_seal(volume.id, await self.keys.ring(), master=master, rows_sha256=volume.rows_sha256)
+
+    def _write_image(self, volume: Volume, seal: Seal | None) -> tuple[int, bytes]:
         work = self.settings.work(volume.label)
         rows, bag = work / catalogue.ROWS, work / "bag"
-        if not rows.exists() or bytes.fromhex(hash_of(rows)) != volume.rows_sha256:
+        if volume.rows_sha256 is None or not rows.exists() or bytes.fromhex(hash_of(rows)) != volume.rows_sha256:
             raise Damaged(
                 "work_damaged", f"The work directory of {volume.label} is damaged: give the volume up, and plan again."
             )
         shutil.rmtree(bag, ignore_errors=True)
         data = bag / "data"
         (data / catalogue.FOLDER).mkdir(parents=True)
-        shutil.copyfile(rows, data / catalogue.FOLDER / catalogue.ROWS)
+        catalogue.put_rows(rows, data / catalogue.FOLDER, seal)
         project = json.loads((work / catalogue.PROJECT).read_text(encoding="utf-8"))
         mask = self.mask if project["mask_numbers"] else str
         lines = catalogue.describe(rows, project, data, volume.label, mask)
@@ -163,6 +182,7 @@ class Builder:
             project_id=str(volume.project_id),
             expiry_year=volume.expiry_year,
             created_at=volume.created_at,
+            rows_sha256=volume.rows_sha256,
         )
         close_bag(bag, about, lines, load_key(self.settings.key_file))
         self.on_step(Step.DESCRIBED)

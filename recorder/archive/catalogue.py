@@ -1,7 +1,7 @@
 """What a volume says of its recordings: the frozen rows, and from them a table for people (csv), a database (SQLite) and a page that plays.
 
     rows.jsonl        one object a recording, in the order of its path: the whole rows of `recordings`, `attempts` and the lead; from them the
-                      ledger is rebuilt when all else is lost
+                      ledger is rebuilt when all else is lost. They hold full numbers, so they are sealed where recordings are: rows.jsonl.sealed
     project.json      the project's row
     catalogue.csv     for people; numbers masked where the project masks them
     catalogue.sqlite  the same, to search in
@@ -13,18 +13,24 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
+from uuid import UUID
 
 from recorder.archive.page import page
+from recorder.keyring import Keyring
+from recorder.sealing import Opener, Seal, SealingSink
 
 FOLDER: Final = "catalogue"
 ROWS: Final = "rows.jsonl"
+SEALED_ROWS: Final = "rows.jsonl.sealed"
 PROJECT: Final = "project.json"
 RECORDINGS: Final = "data/recordings/"
+_BLOCK: Final = 1 << 20
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 
@@ -70,8 +76,33 @@ def line_of(row: dict[str, Any], mask: Callable[[str], str]) -> Line:
     )
 
 
+def rows_seal(volume_id: UUID, ring: Keyring, *, master: str, rows_sha256: bytes) -> Seal:
+    """The key of a volume's rows: derived, so it is the same for a volume that is built again, and another for other rows."""
+    return Seal(attempt_id=volume_id, key=ring.derive(f"archive rows {volume_id} {rows_sha256.hex()}", master=master))
+
+
+def put_rows(rows: Path, folder: Path, seal: Seal | None) -> None:
+    """The rows as the volume holds them. Blocking."""
+    if seal is None:
+        shutil.copyfile(rows, folder / ROWS)
+        return
+    with rows.open("rb") as source, (folder / SEALED_ROWS).open("wb") as sink:
+        writer = SealingSink(sink, seal)
+        while block := source.read(_BLOCK):
+            writer.write(block)
+        writer.finish()
+
+
+def open_rows(sealed: bytes, seal: Seal) -> bytes:
+    """The rows of sealed ones. Raises FileGone `recording_file_altered`."""
+    opener = Opener(seal, len(sealed))
+    opener.check_head(sealed)
+    stretch = opener.stretch(0, opener.content_bytes)
+    return opener.open(stretch, sealed[stretch.start : stretch.stop])
+
+
 def describe(rows: Path, project: dict[str, Any], data: Path, label: str, mask: Callable[[str], str]) -> list[Line]:
-    """Write catalogue and page under the volume's `data/`; `rows` is already there. Gives the lines. Blocking."""
+    """Write catalogue and page under the volume's `data/`. Gives the lines. Blocking."""
     lines = [line_of(row, mask) for row in read_rows(rows)]
     folder = data / FOLDER
     (folder / PROJECT).write_text(

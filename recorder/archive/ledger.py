@@ -175,8 +175,8 @@ class ArchiveLedger:
         """The recordings of a volume, in the order of their paths."""
         return [Item(**row) for row in await self.pool.fetch(_ITEMS, volume_id)]
 
-    async def freeze(self, volume: Volume, rows: Path, project: Path) -> bytes:
-        """Write the volume's rows and its project's into files and give the rows' SHA-256."""
+    async def freeze(self, volume: Volume, rows: Path, project: Path, *, master: str | None) -> bytes:
+        """Write the volume's rows and its project's into files and give the rows' SHA-256. `master`: the key the rows will be sealed under."""
         digest = hashlib.sha256()
         async with self.pool.acquire() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
             with rows.open("wb") as file:  # small writes, between fetches
@@ -184,7 +184,7 @@ class ArchiveLedger:
                     line = row["row"].encode() + b"\n"
                     digest.update(line)
                     file.write(line)
-            of_project = await conn.fetchval(_PROJECT, volume.project_id)
+            of_project = await conn.fetchval(_PROJECT, volume.project_id, master)
             await asyncio.to_thread(project.write_text, of_project, encoding="utf-8")
         return digest.digest()
 
@@ -298,7 +298,7 @@ from archive_items i join recordings r on r.id = i.recording_id join attempts a 
 where i.volume_id = $1 order by i.path
 """
 _PROJECT: Final = """
-select (to_jsonb(p) || jsonb_build_object('recording_project_keys', coalesce(
+select (to_jsonb(p) || jsonb_build_object('rows_master', $2::text, 'recording_project_keys', coalesce(
     (select jsonb_agg(to_jsonb(k) - 'wrapped' order by k.id) from recording_project_keys k where k.project_id = p.id), '[]')))::text
 from projects p where p.id = $1
 """

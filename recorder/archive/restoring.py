@@ -20,6 +20,7 @@ from recorder.archive.iso import Iso
 from recorder.archive.ledger import ArchiveLedger, Item
 from recorder.archive.reading import copy_out, read_volume
 from recorder.errors import ArchiveError, Damaged
+from recorder.file_keys import FileKeys
 from recorder.paths import locate
 
 if TYPE_CHECKING:
@@ -149,19 +150,19 @@ class Rebuilt:
     new: int
 
 
-async def rebuild(ledger: ArchiveLedger, sources: Sequence[Path]) -> list[Rebuilt]:
+async def rebuild(ledger: ArchiveLedger, sources: Sequence[Path], *, keys: FileKeys | None = None) -> list[Rebuilt]:
     """Write into the ledger what volumes say and it does not know: projects, leads, attempts, recordings, the volumes and these copies themselves.
 
     Each volume is read as a whole first; one with a fault is refused (repair its image before). Rows that are there are left as they are. The state of
-    a new recording is `archived`. Raises Damaged `volume_damaged`.
+    a new recording is `archived`. `keys` open sealed rows. Raises Damaged `volume_damaged`, ArchiveError `archive_keys_missing`, KeysRefused.
     """
     done = []
     for number, source in enumerate(sources, 1):
-        done.append(await _rebuild_from(ledger, source, number))
+        done.append(await _rebuild_from(ledger, source, number, keys))
     return done
 
 
-async def _rebuild_from(ledger: ArchiveLedger, source: Path, number: int) -> Rebuilt:
+async def _rebuild_from(ledger: ArchiveLedger, source: Path, number: int, keys: FileKeys | None) -> Rebuilt:
     size = await asyncio.to_thread(_data_bytes, source)
     reading = await asyncio.to_thread(read_volume, source, image_bytes=size, sha256=None)
     if reading.faults or reading.sha256 is None:
@@ -172,8 +173,18 @@ async def _rebuild_from(ledger: ArchiveLedger, source: Path, number: int) -> Reb
     with Iso(source) as iso:
         info = dict(line.split(": ", 1) for line in iso.content("bag-info.txt").decode().splitlines())
         project = json.loads(iso.content(f"data/{catalogue.FOLDER}/{catalogue.PROJECT}"))
-        content = iso.content(f"data/{catalogue.FOLDER}/{catalogue.ROWS}")
+        name = catalogue.ROWS if project["rows_master"] is None else catalogue.SEALED_ROWS
+        content = iso.content(f"data/{catalogue.FOLDER}/{name}")
         files = sum(path.startswith(catalogue.RECORDINGS) for path in read_manifest(iso.content(MANIFEST), MANIFEST))
+    volume_id = UUID(info["Internal-Sender-Identifier"])
+    if project["rows_master"] is not None:
+        if keys is None:
+            raise ArchiveError(
+                "archive_keys_missing", f"The rows on {source} are sealed: the keys of recordings are needed."
+            )
+        ring, rows_sha256 = await keys.ring(), bytes.fromhex(info["Waihu-Rows-Sha256"])
+        seal = catalogue.rows_seal(volume_id, ring, master=project["rows_master"], rows_sha256=rows_sha256)
+        content = await asyncio.to_thread(catalogue.open_rows, content, seal)
     rows = [json.loads(line) for line in content.splitlines()]
     if len(rows) != files:
         raise Damaged("volume_damaged", f"{source} has {files} recordings and {len(rows)} rows of them.")
@@ -189,7 +200,6 @@ async def _rebuild_from(ledger: ArchiveLedger, source: Path, number: int) -> Reb
             new += await _insert(conn, "recordings", archived)
             await _insert(conn, "recording_waveforms", [row["waveform"] for row in some if row["waveform"]])
         await conn.execute(_LEADS_GO_ON)
-        volume_id = UUID(info["Internal-Sender-Identifier"])
         await conn.execute(
             _VOLUME, volume_id, label, UUID(info["Bag-Group-Identifier"]), int(info["Waihu-Expiry-Year"]), len(rows),
             sum(row["recording"]["bytes"] for row in rows), ledger.clock(), ledger.by, hashlib.sha256(content).digest(),

@@ -114,7 +114,7 @@ async def build_and_verify() -> list[Line]:
 
 async def flips(house: House, label: str) -> tuple[int, float]:
     """Single bits of a small volume, flipped one after the other; those found and, inside a recording, named."""
-    await house.recordings(4, first=1_000_000)
+    await house.recordings(4, first=RECORDINGS)
     volume = await house.builder().build(await house.planned(Medium.BD))
     assert volume.label != label
     image = house.settings.image(volume.label)
@@ -181,9 +181,11 @@ def operations() -> list[Line]:
 
 def main() -> int:
     """Print the figures."""
-    lines = [*operations(), *asyncio.run(build_and_verify()), *one_call()]
-    for line in lines:
-        print(line)
+    lines = []
+    for part in (operations, lambda: asyncio.run(build_and_verify()), one_call):
+        for line in part():
+            print(line, flush=True)
+            lines.append(line)
     return int(any(line.wanted is not None and line.ratio < line.wanted for line in lines))
 
 

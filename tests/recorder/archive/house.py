@@ -20,6 +20,7 @@ from recorder.archive.media import Medium
 from recorder.archive.planner import plan
 from recorder.archive.restoring import Restorer
 from recorder.archive.states import CopyState
+from recorder.file_keys import FileKeys
 from recorder.removals import Removals
 from tests.recorder.archive_builders import a_stored_recording, recording_id
 from tests.recorder.builders import a_project, now
@@ -43,6 +44,7 @@ class House:
 
     pool: Pool
     root: Path
+    keys: FileKeys | None = None
     audited: list[tuple[str, str, Mapping[str, Any]]] = field(default_factory=list)
 
     @property
@@ -61,7 +63,7 @@ class House:
         return ArchiveLedger(pool=self.pool, clock=now, by="test", audit=audit)
 
     def builder(self, on_step: Callable[[building.Step], None] = lambda _: None) -> Builder:
-        return Builder(ledger=self.ledger, settings=self.settings, mask=mask, on_step=on_step)
+        return Builder(ledger=self.ledger, settings=self.settings, mask=mask, keys=self.keys, on_step=on_step)
 
     def copier(self, on_step: Callable[[copying.Step], None] = lambda _: None) -> Copier:
         return Copier(ledger=self.ledger, settings=self.settings, on_step=on_step)

@@ -278,3 +278,32 @@ async def test_what_cannot_be_done_says_why(archive: House) -> None:
         with pytest.raises(ArchiveError) as caught:
             await work
         assert caught.value.error_id == error_id
+
+
+async def test_where_recordings_are_sealed_no_full_number_is_on_the_disc_and_the_key_file_rebuilds_it(
+    archive: House,
+) -> None:
+    from recorder.archive.restoring import rebuild
+    from recorder.file_keys import FileKeys
+    from recorder.keyring import KeySource
+
+    source = KeySource(path=archive.root / "keys", command="")
+    source.make("master-1")
+    archive.keys = FileKeys(source)
+    calls = await archive.recordings(6)
+    volume = await archive.sealed()
+    await archive.release(calls)
+    disc = archive.drive("W000001-1").path
+    numbers = [row["number"].encode() for row in await archive.pool.fetch("select number from attempts")]
+    content = disc.read_bytes()
+    assert not [number for number in numbers if number in content]
+    before = await catalogue(archive)
+    await archive.pool.execute(
+        "truncate projects, attempts, leads, recordings, archive_volumes, archive_items, archive_copies, archive_copy_events, recording_removals cascade"
+    )
+    with pytest.raises(ArchiveError) as caught:
+        await rebuild(archive.ledger, [disc])
+    assert caught.value.error_id == "archive_keys_missing"
+    [done] = await rebuild(archive.ledger, [disc], keys=archive.keys)
+    assert (done.label, done.new) == (volume.label, 6)
+    assert await catalogue(archive) == before
