@@ -7,18 +7,19 @@ import os
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 import asyncpg
 import structlog
 
-from recorder import chaining, spool
+from recorder import chaining, ledger, spool
 from recorder.encoder import EncoderPool
 from recorder.errors import StoreRefused
 from recorder.file_keys import FileKeys
 from recorder.intake import Intake
+from recorder.ledger import Alarm
 from recorder.paths import POISONED_DIR
 from recorder.reconcile import Reconciler
 from recorder.releasing import Releaser
@@ -40,6 +41,8 @@ _LEGS_LOOKS: Final = 12  # then the call is left to the reconciler
 _POLL_S: Final = 0.2
 _STORING: Final = 1  # a call more than there are encoders: one is stored while the next is encoded
 _USE_EVERY_S: Final = 60.0
+_ALARM_WINDOW: Final = timedelta(days=1)
+_OVERDUE_AFTER: Final = timedelta(minutes=15)
 
 LEDGER_AWAY: Final = (
     OSError,
@@ -97,6 +100,8 @@ class Recorder:
         self._encoders = EncoderPool(settings.encoders, timeout_s=settings.encode_timeout_s)
         self._stopping = asyncio.Event()
         self._lock: int | None = None
+        self.alarm = Alarm(missing=0, poisoned=0, overdue=0)
+        """Answered calls of the last day without the recording they should have, as of a minute ago at most. Anything but 0 wants a person."""
 
     async def start(self) -> None:
         """Take the spool and begin; a back-log is worked off afterwards. Without `keys` recordings are not sealed.
@@ -116,10 +121,23 @@ class Recorder:
         if self._releaser is not None:
             self._run("recorder-release", self._every(self._settings.release_every_s, self._make_room))
         self._run("recorder-use", self._every(_USE_EVERY_S, self._watch.learn_use))
+        self._run("recorder-alarm", self._every(self._settings.alarm_every_s, self._count_alarm))
         self._run("recorder-chain", self._every(self._settings.chain_every_s, self._chain_on))
         self._run("recorder-reconcile", self._every(self._settings.reconcile_every_s, self._reconciler.round))
         for number in range(self._settings.encoders + _STORING):
             self._run(f"recorder-intake-{number}", self._take_in_all())
+
+    async def _count_alarm(self) -> None:
+        at, was = self._clock(), self.alarm
+        async with asyncio.timeout(self._settings.ledger_timeout_s), self._pool.acquire() as conn:
+            self.alarm = await ledger.alarm_count(conn, since=at - _ALARM_WINDOW, overdue_before=at - _OVERDUE_AFTER)
+        if self.alarm != was and self.alarm != Alarm(missing=0, poisoned=0, overdue=0):
+            log.error(
+                "Answered calls are without their recording",
+                missing=self.alarm.missing,
+                poisoned=self.alarm.poisoned,
+                overdue=self.alarm.overdue,
+            )
 
     async def _chain_on(self) -> None:
         ring = None if self._keys is None else await self._keys.ring()

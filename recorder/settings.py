@@ -28,6 +28,7 @@ class RecorderSettings:
     back_off_min_s: float = 0.5
     back_off_max_s: float = 60.0
     space_every_s: float = 5.0
+    alarm_every_s: float = 60.0
     chain_every_s: float = 5.0  # the ledger's entries wait so long for their place in the chain
     spool_floor_bytes: int = 512 * _MIB
     store_floor_bytes: int = 1024 * _MIB

@@ -27,6 +27,7 @@ from dialer.live.redis_fanout import RedisFanOut
 from dialer.main import logs, memory, sdnotify
 from dialer.main.database import open_pool
 from dialer.main.lifetime import EndByForce, Lifetime, Stop, lifetime
+from dialer.main.recorder_measures import show_alarm
 from dialer.main.succession import Succession
 from dialer.settings import Settings, load_settings
 from recorder.settings import RecorderSettings
@@ -119,6 +120,8 @@ class _Start:
         if "recorder" in self.parts:
             await asyncio.to_thread(import_module, "recorder.service")
             self.recorder = await self._recorder(pool)
+            recorder = self.recorder
+            show_alarm(registry, lambda: recorder.alarm)
         if "web" in self.parts:
             await asyncio.to_thread(import_module, "dialer.web.app")
             await self._web(pool, redis, engine or self._engines(pool, redis, feed), feed, registry)

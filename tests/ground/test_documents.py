@@ -9,7 +9,9 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from dialer.engine.metrics import Metrics
+from dialer.main.recorder_measures import show_alarm
 from dialer.web.guard import Measures
+from recorder.ledger import Alarm
 from tests.ground.test_habits import tracked_files
 
 _CHECKOUT = Path(__file__).resolve().parents[2]
@@ -29,6 +31,7 @@ def test_every_measure_is_on_the_operators_page_and_no_other() -> None:
     registry = CollectorRegistry()
     Metrics(registry)
     Measures(registry)
+    show_alarm(registry, lambda: Alarm(missing=0, poisoned=0, overdue=0))
     page = (_CHECKOUT / "docs" / "operations.md").read_text(encoding="utf-8")
     named = {name.removesuffix("_total") for name in re.findall(r"`(waihu_[a-z_]+)", page)}
     assert named == {family.name for family in registry.collect()}

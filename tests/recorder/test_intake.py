@@ -213,6 +213,21 @@ async def test_an_answered_call_whose_legs_never_came_is_stated_missing_after_th
     assert (alarm.missing, alarm.poisoned, alarm.overdue) == (1, 0, 0)
 
 
+async def test_the_recorder_itself_knows_of_calls_without_their_recording(pool: Pool, tmp_path: Path) -> None:
+    of = settings(tmp_path, alarm_every_s=0.05)
+    await a_project(pool)
+    call = await an_attempt(pool)
+    put_legs(of.spool_dir, call, b"garbage", b"garbage")
+    async with Running(pool, of) as recorder:
+        assert (recorder.alarm.missing, recorder.alarm.poisoned, recorder.alarm.overdue) == (0, 0, 0)
+        await recorder.settled(20)
+
+        async def alarmed() -> bool:
+            return recorder.alarm.poisoned == 1
+
+        await until(alarmed, "the alarm to count the poisoned call")
+
+
 async def test_an_answered_call_that_nobody_signalled_and_without_legs_is_found_among_the_attempts(
     pool: Pool, tmp_path: Path
 ) -> None:
