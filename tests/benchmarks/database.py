@@ -17,18 +17,25 @@ _RUNS = Path(__file__).resolve().parents[2] / ".run" / "bench"
 
 
 @asynccontextmanager
-async def a_database(*, max_size: int = 10) -> AsyncIterator[Pool]:
-    """A pool on an empty, migrated database of its own server."""
+async def a_server() -> AsyncIterator[str]:
+    """The URL of an empty, migrated database of its own server: for several pools."""
     _RUNS.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=_RUNS, ignore_cleanup_errors=True) as folder:
         server = Postgres(Path(folder))
         await server.start()
         try:
             await asyncio.to_thread(migrate, server.url)
-            pool = await create_pool(server.url, max_size=max_size, statement_timeout_s=600)
-            try:
-                yield pool
-            finally:
-                await close_pool(pool)
+            yield server.url
         finally:
             await server.stop()
+
+
+@asynccontextmanager
+async def a_database(*, max_size: int = 10) -> AsyncIterator[Pool]:
+    """A pool on an empty, migrated database of its own server."""
+    async with a_server() as url:
+        pool = await create_pool(url, max_size=max_size, statement_timeout_s=600)
+        try:
+            yield pool
+        finally:
+            await close_pool(pool)

@@ -27,6 +27,7 @@ from dialer.db.migrate import migrate
 from dialer.db.pool import LOST, close_pool, create_pool
 from lab.postgres import Postgres
 from tests.builders import NOON, a_project, a_request, new_ids
+from tests.campaigns import caps_storm
 
 pytestmark = [pytest.mark.services, pytest.mark.faults]
 CAP = 2
@@ -271,3 +272,20 @@ async def test_a_claimer_that_waits_does_not_hold_up_the_others(pool: Pool) -> N
         assert len(held) == len(free) == 50
         assert not held & free
         await transaction.rollback()
+
+
+async def test_sliding_caps_are_exact_under_eight_claimers_on_two_pools(pool: Pool, database_url: str) -> None:
+    other = await create_pool(database_url, max_size=6)
+    try:
+        storm = await caps_storm.a_storm(pool, numbers=60, claims=1500)
+        async with asyncio.timeout(100):
+            await caps_storm.run(storm, [pool, other])
+            assert await pool.fetchval("select count(*) from attempts") == storm.claims >= 1500
+            assert await caps_storm.violations(pool) == 0
+            # Without the caps the same storm passes them, and is found out.
+            await pool.execute("delete from project_rules")
+            storm.wanted += 300
+            await caps_storm.run(storm, [pool, other])
+            assert await caps_storm.violations(pool) > 0
+    finally:
+        await close_pool(other)
