@@ -20,6 +20,7 @@ from campaigns.sql import Connection, OneConnection
 OWN: Final = "own"
 _MANY: Final = 1000
 _AT_ONCE: Final = 20_000
+_LOAD_S: Final = 3600.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,6 +198,9 @@ async def load_list(
     if category == OWN:
         raise Conflict("list_is_own", "Our own entries are made one by one; give the list another category.")
     async with conn.transaction():
+        await conn.execute(
+            "set local statement_timeout = 0"
+        )  # millions of numbers take their time, and wait for nobody
         await conn.execute(_STAGE)
         part: list[tuple[str]] = []
         async for number in numbers:
@@ -205,13 +209,13 @@ async def load_list(
                 await conn.copy_records_to_table("loaded_numbers", records=part)
                 part.clear()
         await conn.copy_records_to_table("loaded_numbers", records=part)
-        await conn.execute("analyze loaded_numbers")
+        await conn.execute("analyze loaded_numbers", timeout=_LOAD_S)
         try:
-            await conn.execute(_MERGE, category, source, user_id, now)
-            entries: int = await conn.fetchval(_LOADED, category, source, user_id, now)
+            await conn.execute(_MERGE, category, source, user_id, now, timeout=_LOAD_S)
+            entries: int = await conn.fetchval(_LOADED, category, source, user_id, now, timeout=_LOAD_S)
         except asyncpg.CheckViolationError as error:
             raise BadInput(
                 "number_invalid", "A number is not in E.164 form, or the category is no word; nothing was loaded."
             ) from error
-    await conn.execute("analyze do_not_call")
+    await conn.execute("analyze do_not_call", timeout=_LOAD_S)
     return entries

@@ -18,6 +18,7 @@ from dialer.web.audit import routes as audit
 from dialer.web.call import Call
 from dialer.web.caller_numbers import routes as caller_numbers
 from dialer.web.calls import routes as calls
+from dialer.web.consents import routes as consents
 from dialer.web.deps import DEPS, WebDeps
 from dialer.web.desk import routes as desk
 from dialer.web.devices import routes as devices
@@ -69,6 +70,7 @@ FEATURES = (
     leads,
     imports,
     do_not_call,
+    consents,
     localities,
     calls,
     recordings,

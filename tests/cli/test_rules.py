@@ -70,3 +70,19 @@ async def test_why_tells_a_number_a_lead_and_a_list_without_an_engine(waihu: Wai
         assert waihu("why", "number", number)[0] == Exit.USAGE
 
     await asyncio.to_thread(work)
+
+
+async def test_a_list_of_others_is_loaded_whole_and_its_wrong_lines_are_named(waihu: Waihu, tmp_path: Path) -> None:
+    file = tmp_path / "registry.txt"
+    file.write_text("138 1234 5678\n\n12\n+12025550123\n", encoding="utf-8")
+
+    def work() -> None:
+        assert waihu("dnc", "load", "us-national-dnc", str(file))[1] == {
+            "done": "2 numbers in us-national-dnc; 1 lines are no number, the first is line 3", "entries": 2, "left_out": 1,
+        }  # fmt: skip
+        (listed,) = waihu("dnc", "lists")[1]
+        assert (listed["category"], listed["entries"], listed["source"]) == ("us-national-dnc", 2, "registry.txt")
+        assert waihu("dnc", "check", "13812345678")[0] == Exit.OK
+        assert waihu("dnc", "load", "own", str(file))[0] == Exit.REFUSED
+
+    await asyncio.to_thread(work)

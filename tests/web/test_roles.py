@@ -20,11 +20,11 @@ FLOOR = {R.TEAM_LEADER, R.SUPERVISOR, R.ADMIN}
 # Promises made by hand, so that a slip in a declaration shows: what these roles may change, besides their own session and tokens.
 MAY_CHANGE: dict[Role, set[str]] = {
     R.AGENT: {"desk"},
-    R.QA: {"do_not_call"},
+    R.QA: {"do_not_call", "consents"},
     R.PAYROLL: set(),
     R.GENERAL_MANAGER: set(),
     R.NETWORK: {"trunks", "caller_numbers", "devices", "projects"},
-    R.TEAM_LEADER: {"desk", "agents", "projects", "do_not_call"},
+    R.TEAM_LEADER: {"desk", "agents", "projects", "do_not_call", "consents"},
 }
 OWN = {"session", "tokens"}
 

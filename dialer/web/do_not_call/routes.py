@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from campaigns import do_not_call as campaign_do_not_call
 from campaigns.errors import BadInput
@@ -13,7 +14,21 @@ from dialer.db.blocked_numbers import Blocked
 from dialer.domain.errors import BadRequest, NotFound
 from dialer.web.api import operation
 from dialer.web.call import Call
-from dialer.web.do_not_call.types import Added, Entry, Listed, NewEntries, OneNumber, RemoveEntry
+from dialer.web.do_not_call.types import (
+    Added,
+    Area,
+    Areas,
+    Entry,
+    Listed,
+    Lists,
+    LoadedList,
+    NewArea,
+    NewEntries,
+    OneArea,
+    OneNumber,
+    ReachIn,
+    RemoveEntry,
+)
 from dialer.web.fields import Page, PageQuery, after_cursor, cursor_of, moment
 from dialer.web.masking import scrubbed
 from dialer.web.roles import DO_NOT_CALL, PLANNERS
@@ -43,7 +58,13 @@ async def add_entries(call: Call, body: NewEntries) -> Added:
     numbers = [_number(call, text, place) for place, text in enumerate(body.numbers)]
     async with call.transaction() as conn:
         added = await campaign_do_not_call.add(
-            conn, numbers, reason=body.reason, source="api", user_id=call.identity.user_id, now=call.now
+            conn,
+            numbers,
+            reason=body.reason,
+            source="api",
+            user_id=call.identity.user_id,
+            now=call.now,
+            reach=replace(_reach(body), guarded_until=body.guarded_until),
         )
         await call.audit(
             conn,
@@ -53,6 +74,8 @@ async def add_entries(call: Call, body: NewEntries) -> Added:
             count=len(numbers),
             added=added,
             reason=body.reason,
+            client=body.client,
+            project_id=body.project_id,
         )
     return Added(added=added)
 
@@ -75,6 +98,55 @@ async def remove_entry(call: Call, body: RemoveEntry) -> None:
         await call.audit(conn, "do_not_call_removed", "do_not_call", mask(number), reason=body.reason)
 
 
+@operation("GET", "/do-not-call/areas", roles=DO_NOT_CALL, summary="List prefixes and regions that must not be called")
+async def list_areas(call: Call) -> Areas:
+    """All of them; there are few."""
+    async with call.connection() as conn:
+        return Areas(areas=[Area.model_validate(one) for one in await blocked_numbers.areas(conn)])
+
+
+@operation(
+    "POST", "/do-not-call/areas", roles=PLANNERS, summary="Enter a prefix or region that must not be called", status=201
+)
+async def add_area(call: Call, body: NewArea) -> Added:
+    """It holds from the next claim on; while a region is on the list, leads whose region is not known are not called either."""
+    async with call.transaction() as conn:
+        added = await campaign_do_not_call.add_area(
+            conn, body.kind, body.value, reason=body.reason, now=call.now, user_id=call.identity.user_id, reach=_reach(body)
+        )  # fmt: skip
+        await call.audit(
+            conn,
+            "do_not_call_area_added",
+            "do_not_call",
+            f"{body.kind} {body.value}",
+            reason=body.reason,
+            client=body.client,
+            project_id=body.project_id,
+        )
+    return Added(added=int(added))
+
+
+@operation("POST", "/do-not-call/areas/remove", roles=PLANNERS, summary="Take a prefix or region off")
+async def remove_area(call: Call, body: OneArea) -> None:
+    """For everybody."""
+    async with call.transaction() as conn:
+        if not await campaign_do_not_call.remove_area(conn, body.kind, body.value):
+            raise NotFound("do_not_call_unknown", "This prefix or region is not on the list.")
+        subject = f"{body.kind} {body.value}"
+        await call.audit(conn, "do_not_call_area_removed", "do_not_call", subject, reason=body.reason)
+
+
+@operation("GET", "/do-not-call/lists", roles=DO_NOT_CALL, summary="The lists of others, and how old they are")
+async def list_lists(call: Call) -> Lists:
+    """National registries, an insurer's refusals; loaded by `waihu dnc load`."""
+    async with call.connection() as conn:
+        return Lists(lists=[LoadedList.model_validate(one) for one in await blocked_numbers.lists(conn)])
+
+
+def _reach(body: ReachIn) -> campaign_do_not_call.Reach:
+    return campaign_do_not_call.Reach(client=body.client, project_id=body.project_id, expires_at=body.expires_at)
+
+
 def _number(call: Call, text: str, place: int) -> str:
     try:
         return normalise(text, call.deps.settings.region).e164
@@ -85,6 +157,7 @@ def _number(call: Call, text: str, place: int) -> str:
 def _shown(rows: Sequence[Blocked]) -> list[Entry]:
     return [
         Entry(number=mask(row.number), reason=scrubbed(row.reason, row.number, masked=True), source=row.source, user_id=row.user_id,
-              created_at=row.created_at)
+              created_at=row.created_at, client=row.client, project_id=row.project_id, category=row.category, expires_at=row.expires_at,
+              guarded_until=row.guarded_until)
         for row in rows
     ]  # fmt: skip

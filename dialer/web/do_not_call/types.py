@@ -3,19 +3,80 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from pydantic import Field
 
-from dialer.web.fields import In, Line, Number, Out
+from dialer.web.fields import In, Line, Moment, Number, Out
 
 
-class NewEntries(In):
-    """Numbers nobody may call."""
+class ReachIn(In):
+    """Whom an entry holds for: everybody, unless a client or a project is named."""
+
+    client: Annotated[Line, Field(min_length=1)] | None = None
+    project_id: UUID | None = None
+    expires_at: Moment | None = Field(default=None, description="Left out: for good.")
+
+
+class NewEntries(ReachIn):
+    """Numbers that may not be called."""
 
     numbers: Annotated[list[Number], Field(min_length=1, max_length=1000)]
     reason: Annotated[Line, Field(min_length=1)]
+    guarded_until: Moment | None = Field(
+        default=None, description="Before it the entry is not lifted, unless consent came after it."
+    )
+
+
+class NewArea(ReachIn):
+    """A prefix or region that may not be called."""
+
+    kind: Literal["prefix", "region"]
+    value: Annotated[Line, Field(min_length=1, max_length=100, description="+8610, or a region as leads name it.")]
+    reason: Annotated[Line, Field(min_length=1)]
+
+
+class OneArea(In):
+    """A prefix or region that may be called again, and why."""
+
+    kind: Literal["prefix", "region"]
+    value: Annotated[Line, Field(min_length=1, max_length=100)]
+    reason: Annotated[Line, Field(min_length=1)]
+
+
+class Area(Out):
+    """A prefix or region that may not be called."""
+
+    kind: str
+    value: str
+    client: str | None
+    project_id: UUID | None
+    reason: str
+    expires_at: datetime | None
+    user_id: UUID | None
+    created_at: datetime
+
+
+class Areas(Out):
+    """All of them."""
+
+    areas: list[Area]
+
+
+class LoadedList(Out):
+    """A list of others, loaded as a whole: a national registry, an insurer's refusals."""
+
+    category: str
+    loaded_at: datetime
+    entries: int
+    source: str
+
+
+class Lists(Out):
+    """All of them."""
+
+    lists: list[LoadedList]
 
 
 class OneNumber(In):
@@ -51,3 +112,8 @@ class Entry(Out):
     source: str
     user_id: UUID | None
     created_at: datetime
+    client: str | None = Field(description="null: for every client.")
+    project_id: UUID | None
+    category: str = Field(description="`own`, or the list it belongs to.")
+    expires_at: datetime | None
+    guarded_until: datetime | None

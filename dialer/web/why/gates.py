@@ -27,7 +27,7 @@ from dialer.domain.errors import BadRequest, WaihuError
 from dialer.web.api import operation
 from dialer.web.call import Call
 from dialer.web.leads.routes import LeadId, lead_for
-from dialer.web.masking import scrubbed_fields
+from dialer.web.masking import scrubbed_fields, without_numbers
 from dialer.web.projects.routes import there
 from dialer.web.roles import EXPLAIN_READERS, LEAD_READERS, PLANNERS
 from dialer.web.rules.types import AskDryRun, Change, DryRun
@@ -77,13 +77,14 @@ async def explain_list(call: Call, project_id: UUID) -> ListWhy:
     async with call.connection() as conn:
         project = await there(conn, project_id)
         held = await explain_counts(conn, project, call.now)
-    return ListWhy(
+    told = ListWhy(
         at=call.now,
         sentence=spoken(held),
         leads=sum(one.leads for one in held),
         held=[Held(reason=one.reason, leads=one.leads, until=one.until) for one in held],
         pacing=await _limited_by(call, project_id),
     )
+    return ListWhy.model_validate(without_numbers(told.model_dump())) if project.mask_numbers else told
 
 
 @operation(

@@ -1,0 +1,68 @@
+"""Consent and do-not-call with a reach over HTTP: written with their evidence, masked, audited, and holding at the next claim."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from dialer.domain.roles import Role
+from tests.builders import NOON, a_number, a_project
+from tests.web.conftest import House
+
+
+async def test_a_consent_is_written_found_and_ended_with_audit_rows_and_without_its_number(house: House) -> None:
+    planner, reader = await house.person(Role.PROJECT_MANAGER), await house.person(Role.QA)
+    number = a_number()
+    given = {
+        "number": number,
+        "scope": "marketing",
+        "evidence": f"form of {number}",
+        "granted_at": NOON.isoformat(),
+        "client": "acme",
+    }
+    made = await planner.ask("POST", "/consents", given)
+    assert made.status == 201
+    found = (await reader.ask("POST", "/consents/find", {"number": number})).body["consents"]
+    assert [(one["scope"], one["client"], one["withdrawn_at"]) for one in found] == [("marketing", "acme", None)]
+    assert number not in str(found)
+    ended = await reader.ask("POST", "/consents/withdraw", {"number": number, "reason": "asked by telephone"})
+    assert ended.body == {"ended": 1}
+    assert (await reader.ask("POST", "/consents/find", {"number": number})).body["consents"][0]["withdrawn_at"]
+    assert len(await house.audited("consent_granted")) == len(await house.audited("consent_withdrawn")) == 1
+    assert number not in str([row["detail"] for row in await house.audited("consent_withdrawn")])
+    wrong = await planner.ask("POST", "/consents", given | {"expires_at": "2020-01-01T00:00:00Z"})
+    assert (wrong.status, wrong.error_id) == (422, "consent_malformed")
+    assert (await reader.ask("POST", "/consents", given)).status == 403
+
+
+async def test_entries_have_a_reach_an_end_and_a_guard(house: House) -> None:
+    admin = await house.person(Role.ADMIN)
+    project = await a_project(house.pool)
+    number = a_number()
+    body: dict[str, Any] = {
+        "numbers": [number],
+        "reason": "refused",
+        "client": "acme",
+        "guarded_until": "2099-01-01T00:00:00Z",
+    }
+    assert (await admin.ask("POST", "/do-not-call", body)).body == {"added": 1}
+    assert (await admin.ask("POST", "/do-not-call", body | {"client": "other"})).body == {"added": 1}
+    both = await admin.ask("POST", "/do-not-call", body | {"project_id": str(project.id)})
+    assert (both.status, both.error_id) == (422, "reach_malformed")
+    listed = (await admin.ask("GET", "/do-not-call")).body["items"]
+    assert {one["client"] for one in listed} == {"acme", "other"}
+    assert {one["category"] for one in listed} == {"own"}
+    guarded = await admin.ask("POST", "/do-not-call/remove", {"number": number, "reason": "x"})
+    assert (guarded.status, guarded.error_id) == (409, "do_not_call_guarded")
+
+
+async def test_prefixes_and_regions_are_entered_listed_and_taken_off(house: House) -> None:
+    admin = await house.person(Role.ADMIN)
+    body = {"kind": "prefix", "value": "+8610", "reason": "the client's wish"}
+    assert (await admin.ask("POST", "/do-not-call/areas", body)).body == {"added": 1}
+    assert (await admin.ask("POST", "/do-not-call/areas", body)).body == {"added": 0}
+    wrong = await admin.ask("POST", "/do-not-call/areas", body | {"value": "010"})
+    assert (wrong.status, wrong.error_id) == (422, "area_malformed")
+    assert [one["value"] for one in (await admin.ask("GET", "/do-not-call/areas")).body["areas"]] == ["+8610"]
+    assert (await admin.ask("POST", "/do-not-call/areas/remove", body)).status == 204
+    assert (await admin.ask("POST", "/do-not-call/areas/remove", body)).error_id == "do_not_call_unknown"
+    assert (await admin.ask("GET", "/do-not-call/lists")).body == {"lists": []}
