@@ -102,7 +102,7 @@ class Answering:
         self._calls.apply(call, CallEvent.ANSWERED)
         await self._giving_up.settled(call)
         if call.mode is Mode.AGENTLESS and call.wanted_agent is None:
-            return await self._at(call, self._surveying.begin(call))
+            return await self._at(call, await self._surveying.begin(call))
         return await self._decide(call)
 
     async def surveyed(self, channel_id: str, said: Sequence[str]) -> Answer:
@@ -149,7 +149,7 @@ class Answering:
         answer = await self._decide(call)
         if answer.action is not Action.SAFE_HARBOUR:
             return answer
-        otherwise = self._surveying.without_agent(call, step)
+        otherwise = await self._surveying.without_agent(call, step)
         call.waited_out = otherwise is Over.NOT_HEARD
         return await self._at(call, otherwise)
 

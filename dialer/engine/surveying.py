@@ -1,10 +1,12 @@
 """Agentless calls: which step a customer hears next. Where a call is stands on its channel, so an engine that was restarted goes on with it.
 
-Answers and opt-outs go the journal's way: written within its pause (a twentieth of a second), kept while PostgreSQL is away.
+Answers go the journal's way: written within its pause (a twentieth of a second), kept while PostgreSQL is away. An opt-out is written before the
+customer hears that it is done; only when that cannot be, it goes the same way.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -29,6 +31,7 @@ _log = structlog.get_logger(__name__)
 _KEPT = 200  # versions
 _PATIENCE_S = 1.0
 _UNHEARD = {"FAILED", "ERROR"}
+_UNWRITTEN: tuple[type[Exception], ...] = (*LOST, asyncpg.PostgresError)
 
 
 class Over(Enum):
@@ -72,15 +75,15 @@ class Surveying:
         self._clock = clock
         self._versions: OrderedDict[tuple[UUID, int], Survey] = OrderedDict()
 
-    def begin(self, call: Call) -> Spoken | Over:
+    async def begin(self, call: Call) -> Spoken | Over:
         """The first step of the version of this moment."""
         project = self._projects.find(call.project_id)
         survey = project.survey if project is not None else None
         if survey is None:
             return Over.NOT_HEARD
         self._keep(call.project_id, survey)
-        self._tell(call, survey)
-        return self._enter(call, survey, begin(survey))
+        self._journal.survey(self._news(call, survey))
+        return await self._enter(call, survey, begin(survey))
 
     async def go_on(self, call: Call, said: Sequence[str]) -> Spoken | Over:
         """After a step: version, name, how often it was asked before, how the prompt went, and the key if there was one."""
@@ -94,37 +97,43 @@ class Surveying:
             return Over.NOT_HEARD
         place = Place(name, int(asked))
         if (answer := answer_at(survey, place, key)) is not None:
-            self._tell(call, survey, name, answer)
-        return self._enter(call, survey, after(survey, place, key))
+            self._journal.survey(self._news(call, survey, name, answer))
+        return await self._enter(call, survey, after(survey, place, key))
 
-    def without_agent(self, call: Call, asked: Spoken) -> Spoken | Over:
+    async def without_agent(self, call: Call, asked: Spoken) -> Spoken | Over:
         """Nobody is ready: what the survey says in place of an agent."""
         place = after(asked.survey, asked.place, "")
-        return Over.NOT_HEARD if place is None else self._enter(call, asked.survey, place)
+        return Over.NOT_HEARD if place is None else await self._enter(call, asked.survey, place)
 
-    def _enter(self, call: Call, survey: Survey, place: Place | None) -> Spoken | Over:
+    async def _enter(self, call: Call, survey: Survey, place: Place | None) -> Spoken | Over:
         if place is None:
             return Over.PLAYED
         match survey.steps[place.step].kind:
             case StepKind.OPT_OUT:
-                self._tell(call, survey, place.step, OPT_OUT)
+                await self._opt_out(self._news(call, survey, place.step, OPT_OUT))
             case StepKind.AGENT:
-                self._tell(call, survey, place.step, AGENT)
+                self._journal.survey(self._news(call, survey, place.step, AGENT))
             case StepKind.PLAY | StepKind.ASK:
                 pass
         return Spoken(survey, place)
 
-    def _tell(self, call: Call, survey: Survey, step: str | None = None, answer: str = "") -> None:
-        self._journal.survey(
-            SurveyNews(
-                attempt_id=call.attempt_id,
-                project_id=call.project_id,
-                version=survey.version,
-                number=call.number,
-                at=self._clock.now(),
-                step=step,
-                answer=answer,
-            )
+    async def _opt_out(self, news: SurveyNews) -> None:
+        try:
+            async with asyncio.timeout(_PATIENCE_S), self._pool.acquire() as conn:
+                await surveys.save_news(conn, [news])
+        except _UNWRITTEN as error:
+            _log.warning("An opt-out is written later", attempt_id=str(news.attempt_id), reason=type(error).__name__)
+            self._journal.survey(news)
+
+    def _news(self, call: Call, survey: Survey, step: str | None = None, answer: str = "") -> SurveyNews:
+        return SurveyNews(
+            attempt_id=call.attempt_id,
+            project_id=call.project_id,
+            version=survey.version,
+            number=call.number,
+            at=self._clock.now(),
+            step=step,
+            answer=answer,
         )
 
     def _keep(self, project_id: UUID, survey: Survey) -> None:

@@ -13,6 +13,7 @@ from campaigns.projects import Project
 from dialer.domain.commands import ReloadProject
 from dialer.domain.states import AgentState
 from dialer.engine.floor import Call
+from lab.postgres import Postgres
 from tests.builders import NOON, a_trunk
 from tests.integration.engine.conftest import Stage
 from tests.unit.domain.test_survey import STEPS
@@ -108,6 +109,38 @@ async def test_an_opt_out_is_on_the_do_not_call_list_within_a_second_and_the_lea
     assert await ended(stage, call, "survey") == "broken_off"
     assert await stage.pool.fetchval("select state from leads where id = $1", lead_id) == "do_not_call"
     assert len(stage.asterisk.sent_calls()) == 1
+
+
+async def test_an_opt_out_holds_although_the_engine_dies_while_its_prompt_is_played(stage: Stage) -> None:
+    await stage.start()
+    project = await a_survey_project(stage)
+    await stage.leads(project, 1)
+    call = await stage.call()
+    told = await heard(stage, call, await stage.asterisk.answer(call.attempt_id))
+    told = await heard(stage, call, told, key="9")
+    await stage.die()
+    assert told["WAIHU_PROMPT"] == "removed"
+    assert await stage.pool.fetchval("select array_agg(number) from do_not_call") == [call.number]
+
+
+@pytest.mark.faults
+async def test_an_opt_out_while_postgresql_is_away_is_written_when_it_is_back(stage: Stage, postgres: Postgres) -> None:
+    await stage.start(lease_s=60)
+    project = await a_survey_project(stage)
+    await stage.leads(project, 1)
+    call = await stage.call()
+    told = await heard(stage, call, await stage.asterisk.answer(call.attempt_id))
+    await stage.until(lambda: len(stage.engine.parts.journal) == 0, "all written")
+    postgres.kill()
+    try:
+        told = await heard(stage, call, told, key="9")
+        assert told["WAIHU_PROMPT"] == "removed"
+        assert await heard(stage, call, told) == {"WAIHU_ACTION": "hangup"}
+    finally:
+        await postgres.start()
+    assert await ended(stage, call, "survey_played") == "played"
+    assert await stage.pool.fetchval("select array_agg(number) from do_not_call") == [call.number]
+    assert await stage.pool.fetchval("select state from leads") == "do_not_call"
 
 
 async def test_a_customer_who_asks_for_an_agent_gets_the_one_who_is_ready(stage: Stage) -> None:
