@@ -96,11 +96,9 @@ class Floor:
             mode=self._mode,
             ratio=self._ratio,
             agents=tuple(
-                [
-                    (state if leaves > at_s or state is _READY else AgentState.BREAK, at_s - since)
-                    for leaves, (state, since) in zip(self._leaves, self._agents, strict=True)
-                    if state is not AgentState.LOGGED_OUT
-                ]
+                [(state, at_s - since) for state, since in self._agents if state is not AgentState.LOGGED_OUT]
+                if world.leaving is None
+                else self._as_they_will_stay()
             ),
             ready=len(self._ready),
             in_flight=tuple([(_IDS[n & 0x3FFF], state, at_s - since) for n, (state, since) in self._flying.items()]),
@@ -113,6 +111,14 @@ class Floor:
             leaving=self._known_to_leave(),
             ring_timeout_s=world.ring_timeout_s,
         )
+
+    def _as_they_will_stay(self) -> list[tuple[AgentState, float]]:
+        """Who is to leave after the present call is as on a break."""
+        return [
+            (state if leaves_s > self._at_s or state is _READY else AgentState.BREAK, self._at_s - since_s)
+            for leaves_s, (state, since_s) in zip(self._leaves, self._agents, strict=True)
+            if state is not AgentState.LOGGED_OUT
+        ]
 
     def _known_to_leave(self) -> tuple[tuple[int, float], ...]:
         if self._world.leaving is None or not self._world.leaving_known:

@@ -20,7 +20,7 @@ _RESERVE, _LEAST_CARE, _LEAST_CARE_FROM_AGENTS = 2.0, 0.3, 20.0
 _DEBT_CALLS_OF_AGENT, _DEBT_CALLS = 0.08, 5.0
 # A quarter of an hour shall stay under so many times the cap, where so many calls are allowed in it that it is not ruled by chance;
 # with fewer than `_WINDOW_CALLS` left in it theta shrinks.
-_WINDOW_S, _WINDOW_STEP_S, _WINDOW_CAPS, _WINDOW_SAYS, _WINDOW_CALLS, _WINDOW_LEAST = 900.0, 15.0, 2.5, 8.0, 5.0, 0.3
+_WINDOW_S, _WINDOW_STEP_S, _WINDOW_CAPS, _WINDOW_SAYS, _WINDOW_CALLS, _WINDOW_LEAST = 900.0, 15.0, 2.5, 4.0, 4.0, 0.05
 _LOWEST, _HIGHEST = 0.13, 5.0  # of the cap
 _LIVE_ANSWERS = 50
 _CREW_HALF_LIFE_S = 300.0
@@ -58,9 +58,10 @@ class Steering:
         self.cap, self.answered, self.abandoned = cap, answered, abandoned
         share = 1 - 0.5 ** (seconds / _CREW_HALF_LIFE_S) if self.agents else 1.0
         self.agents += share * (agents - self.agents)
-        off = max(-self.aim, min(self.aim, self.left - self.aim))
-        step = _DRIFT * cap * self.pull * self.pull * off
-        self.drift = max(-_DRIFT_REACH, min(_DRIFT_REACH, self.drift + new * step))
+        if new:
+            aim, pull = self.aim, self.pull
+            step = _DRIFT * cap * pull * pull * max(-aim, min(aim, self.left - aim))
+            self.drift = max(-_DRIFT_REACH, min(_DRIFT_REACH, self.drift + new * step))
 
     @property
     def room(self) -> float:
@@ -83,12 +84,16 @@ class Steering:
     @property
     def aim(self) -> float:
         """Abandoned calls that are aimed to be left."""
-        return float(_AIM * self.allowed ** (1 / 3))
+        return _AIM * self._root
 
     @property
     def pull(self) -> float:
         """How much log theta moves with each call more or less than the aim."""
-        return float(_PULL * self.allowed ** (-2 / 3))
+        return _PULL / (self._root * self._root)
+
+    @property
+    def _root(self) -> float:
+        return math.cbrt(self.allowed)
 
     @property
     def theta(self) -> float:
