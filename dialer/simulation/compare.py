@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from random import Random
 from statistics import fmean
 
@@ -61,6 +62,8 @@ class Setting:
     highest: float
     intensity: float
     target: float
+    eases: bool
+    only_free: bool
 
     def policy(self, world: World) -> DialLevel:
         """With these settings."""
@@ -69,23 +72,50 @@ class Setting:
             highest=self.highest,
             intensity=self.intensity,
             target=self.target * world.agents,
+            eases=self.eases,
+            only_free=self.only_free,
         )
 
 
-GRID = tuple(
-    Setting(*values) for values in itertools.product((0.8, 1.0), (1.5, 2.0, 2.5, 3.0), (0.3, 1.0), (0.0, 0.1, 0.2, 0.3))
+_BEGIN = tuple(
+    Setting(0.9, highest, intensity, target, eases, only_free)
+    for only_free, levels in ((False, (1.5, 2.0, 2.5)), (True, (2.0, 3.0, 4.5, 7.0)))
+    for highest, intensity, target, eases in itertools.product(levels, (0.1, 1.0), (-0.05, 0.1), (False, True))
 )
+_ROUNDS = 3  # each with half the steps of the one before
 
 
 def tuned_dial_level(world: World, seeds: Sequence[int]) -> Setting:
-    """The settings of the highest utilisation within the cap.
+    """The settings of the highest utilisation within the cap: the best of a coarse grid, then up and down from it, one setting at a time.
 
     They are tried on the world that they are judged on, with other seeds: more than any floor could do.
     """
 
+    @cache
     def worth(setting: Setting) -> float:
         days = [Floor(world, setting.policy(world), Random(seed)).run() for seed in seeds]
         over = fmean(day.abandoned_share for day in days) > world.cap
         return -1.0 if over else fmean(day.utilisation for day in days)
 
-    return max(GRID, key=worth)
+    best = max(_BEGIN, key=worth)
+    for n in range(_ROUNDS):
+        step = 0.5**n
+        for neighbours in (_highest, _target, _intensity, _limit):
+            best = max([best, *neighbours(best, step)], key=worth)
+    return best
+
+
+def _highest(at: Setting, step: float) -> list[Setting]:
+    return [replace(at, highest=max(1.0, at.highest * 1.3 ** (by * step))) for by in (-1, 1)]
+
+
+def _target(at: Setting, step: float) -> list[Setting]:
+    return [replace(at, target=at.target + by * step) for by in (-0.05, 0.05)]
+
+
+def _intensity(at: Setting, step: float) -> list[Setting]:
+    return [replace(at, intensity=at.intensity * 4 ** (by * step)) for by in (-1, 1)]
+
+
+def _limit(at: Setting, step: float) -> list[Setting]:
+    return [replace(at, limit=at.limit * 1.3 ** (by * step)) for by in (-1, 1)]

@@ -9,12 +9,13 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from dialer.domain.pacing import Decision, FlightState, Snapshot
+from dialer.domain.pacing import Decision, FlightState, Policy, Snapshot
 from dialer.domain.pacing.fixed import FixedRatio
 from dialer.domain.pacing.predictive import Predictive
 from dialer.domain.states import AgentState
 from dialer.simulation import Day, Floor, Steps, World, always
-from dialer.simulation.compare import POLICIES, Overdial, play
+from dialer.simulation.compare import POLICIES, Overdial, Setting, play, tuned_dial_level
+from dialer.simulation.dial_level import DialLevel
 from dialer.simulation.durations import Duration, LogNormal, Measured, Mixture
 from dialer.simulation.pictures import against_abandonment, bars, in_a_line, over_the_day
 from dialer.simulation.what_if import a_day, forecast_of, interval, mean_curve, sentence
@@ -27,7 +28,7 @@ class Watched:
     """A policy whose snapshots are kept."""
 
     def __init__(self, ratio: float) -> None:
-        self._policy = Overdial(ratio)
+        self._policy: Policy = Overdial(ratio)
         self.seen: list[Snapshot] = []
 
     def decide(self, snapshot: Snapshot) -> Decision:
@@ -190,3 +191,27 @@ def test_a_restart_at_noon_is_no_cold_start() -> None:
     for trust in (1.0, 0.2):
         again = Predictive.from_state(policy.to_state(), trust)
         assert Floor(world, again, Random(5)).run().utilisation > cold.utilisation + 0.02
+
+
+def test_the_dial_level_for_free_agents_only_is_a_ratio_that_adapts() -> None:
+    setting = Setting(limit=1.0, highest=3.0, intensity=1.0, target=0.0, eases=True, only_free=True)
+    policy = Watched(1.0)
+    policy._policy = setting.policy(replace(HOUR, cap=1.0))
+    day = Floor(replace(HOUR, cap=1.0), policy, Random(1)).run()
+    assert max(len(one.in_flight) for one in policy.seen) <= 3 * HOUR.agents
+    assert day.utilisation > play("1:1", HOUR, 1).utilisation + 0.1
+
+
+def test_the_average_method_eases_the_level_down_where_the_hard_limit_drops_it() -> None:
+    over = replace(HOUR, cap=0.005)
+    hard, easing = (DialLevel(highest=3.0, eases=eases, only_free=True) for eases in (False, True))
+    days = [Floor(over, policy, Random(2)).run() for policy in (hard, easing)]
+    assert days[0].abandoned_share < days[1].abandoned_share
+
+
+def test_the_dial_level_is_tuned_within_the_cap() -> None:
+    world = replace(HOUR, agents=4, hours=0.4)
+    setting = tuned_dial_level(world, [3])
+    tuned = Floor(world, setting.policy(world), Random(3)).run()
+    assert tuned.abandoned <= world.cap * tuned.answered
+    assert tuned.utilisation > Floor(world, DialLevel(), Random(3)).run().utilisation
