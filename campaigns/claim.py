@@ -125,21 +125,28 @@ with recursive
 project as (
     {_PROJECT}
       and ($11::uuid is null or exists (select from nodes n where n.name = $4 and n.holder = $11 and n.lease_until > clock_timestamp()))
+      and not exists (select from supplies s where s.project_id = $1 and s.opened <> s.wanted)     -- who is left out by a new filter is not yet out of the way
 ),
 {_RULES}
+streams (turn, earliest, latest) as (      -- who was never called has no time; who comes again goes by it, and before or after them
+    select 1, '-infinity'::timestamptz, $2::timestamptz where not exists (select from supplies s where s.project_id = $1 and s.retry_first)
+    union all
+    select s.turn, s.earliest, s.latest from (values (1, '4713-01-01 00:00:00+00 BC'::timestamptz, $2::timestamptz), (2, '-infinity', '-infinity')) s (turn, earliest, latest)
+    where exists (select from supplies s where s.project_id = $1 and s.retry_first)
+),
 parts (priority, zone) as (     -- the priorities and zones that occur, in the order of the index, one index step each
     (select l.priority, coalesce(l.zone, '') from leads l
-     where l.project_id = $1 and l.state in ('new', 'retry') and l.callback_agent_id is null
+     where l.project_id = $1 and l.state in ('new', 'retry') and l.callback_agent_id is null and not l.held
      order by l.priority desc, coalesce(l.zone, '') limit 1)
     union all
     select n.priority, n.zone from parts t cross join lateral (
         select * from (
             (select l.priority, coalesce(l.zone, '') as zone from leads l
-             where l.project_id = $1 and l.state in ('new', 'retry') and l.callback_agent_id is null and l.priority = t.priority and coalesce(l.zone, '') > t.zone
+             where l.project_id = $1 and l.state in ('new', 'retry') and l.callback_agent_id is null and not l.held and l.priority = t.priority and coalesce(l.zone, '') > t.zone
              order by coalesce(l.zone, '') limit 1)
             union all
             (select l.priority, coalesce(l.zone, '') as zone from leads l
-             where l.project_id = $1 and l.state in ('new', 'retry') and l.callback_agent_id is null and l.priority < t.priority
+             where l.project_id = $1 and l.state in ('new', 'retry') and l.callback_agent_id is null and not l.held and l.priority < t.priority
              order by l.priority desc, coalesce(l.zone, '') limit 1)
         ) either order by priority desc, zone limit 1
     ) n
@@ -148,18 +155,18 @@ front as materialized (
     select l.*, row_number() over () as place
     from (
         select l.id, l.number, l.attempts, l.region
-        from (select priority, zone from parts where zone = any ($12::text[])) t
+        from (select p.priority, p.zone, s.turn, s.earliest, s.latest from parts p cross join streams s where p.zone = any ($12::text[])) t
         cross join lateral (
-            select l.id, l.number, l.attempts, l.region, l.next_at
+            select l.id, l.number, l.attempts, l.region, l.next_at, l.rank
             from leads l
-            where l.project_id = $1 and l.priority = t.priority and coalesce(l.zone, '') = t.zone and l.next_at <= $2
-              and l.state in ('new', 'retry') and l.callback_agent_id is null
-            order by l.next_at, l.id
+            where l.project_id = $1 and l.priority = t.priority and coalesce(l.zone, '') = t.zone and l.next_at between t.earliest and t.latest
+              and l.state in ('new', 'retry') and l.callback_agent_id is null and not l.held
+            order by l.next_at, l.rank, l.id
             limit $3
             for no key update skip locked
         ) l
         where exists (select from project)
-        order by t.priority desc, l.next_at, l.id
+        order by t.priority desc, t.turn, l.next_at, l.rank, l.id
         limit $3
     ) l
 ),

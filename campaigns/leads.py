@@ -16,6 +16,7 @@ from campaigns.locality.plan import zone_of
 from campaigns.numbers import normalise
 from campaigns.sql import Connection
 from campaigns.states import LeadState
+from campaigns.supply.supplies import entry, judge_again
 
 MAX_NAME = 200
 
@@ -56,8 +57,8 @@ _COLUMNS = """id, project_id, import_id, number, other_numbers, reference, zone,
        name, fields, state, priority, nullif(next_at, '-infinity') as next_at, attempts, last_outcome, last_attempt_at, disposition, callback_agent_id, created_at"""
 
 _ADD = f"""
-insert into leads (project_id, number, name, fields, priority, place_id, zone, region, state)
-select $1, n.number, $3, $4, $5, place.id, coalesce(nullif(place.zone, ''), nullif($6, '')), {REGION},
+insert into leads (project_id, number, name, fields, priority, place_id, zone, region, held, rank, state)
+select $1, n.number, $3, $4, $5, place.id, coalesce(nullif(place.zone, ''), nullif($6, '')), {REGION}, $7::boolean, $8::bigint,
        case when exists (select from do_not_call d join projects p on p.id = $1
                          where d.number = n.number and (d.client is null or d.client = p.client) and (d.project_id is null or d.project_id = $1)
                            and coalesce(d.expires_at, 'infinity') > now()) then 'do_not_call' else 'new' end
@@ -84,7 +85,10 @@ async def add_lead(
         raise BadInput("name_too_long", f"A name has at most {MAX_NAME} characters.")
     try:
         e164 = normalise(number, region).e164
-        lead_id: int = await conn.fetchval(_ADD, project_id, e164, name, dict(fields or {}), priority, zone_of(e164))
+        place = await entry(conn, project_id)
+        given = (project_id, e164, name, dict(fields or {}), priority, zone_of(e164), place.held, place.rank)
+        lead_id: int = await conn.fetchval(_ADD, *given)
+        await judge_again(conn, project_id)
     except asyncpg.UniqueViolationError as error:
         raise Conflict("lead_exists", "The project has a lead with this number already.") from error
     except asyncpg.ForeignKeyViolationError as error:

@@ -41,15 +41,15 @@ _HOLD = f"""
 with next as (
     select l.id, nullif(l.next_at, '-infinity') as due_at, p.preview_skips_per_hour as per_hour, p.preview_skips_per_lead as per_lead
     from leads l join projects p on p.id = l.project_id
-    where l.project_id = $1 and p.state = 'running' and l.state in ('new', 'retry') and l.callback_agent_id is null and l.next_at <= $2
-      and l.attempts < p.max_attempts
+    where l.project_id = $1 and p.state = 'running' and l.state in ('new', 'retry') and l.callback_agent_id is null and not l.held and l.next_at <= $2
+      and l.attempts < p.max_attempts and not exists (select from supplies s where s.project_id = $1 and s.opened <> s.wanted)
       and not {_LISTED}
       and not exists (select from live_attempts v where v.number = l.number)
       and not exists (select from callees c where c.number = l.number
                       and calls_on_day(c.called, ($2::timestamptz at time zone p.zone)::date, p.zone) >= p.daily_cap_per_number)
       and not exists (select from preview_passes s where s.lead_id = l.id and s.agent_id = $4 and s.how <> 'left'
                                                      and s.at > $2::timestamptz - make_interval(secs => p.preview_same_agent_wait_s))
-    order by l.priority desc, l.next_at, l.id
+    order by l.priority desc, l.next_at, l.rank, l.id
     limit 1
     for no key update of l skip locked
 )

@@ -266,7 +266,7 @@ async def assign_agents(conn: Connection, project_id: UUID, agent_ids: frozenset
 
 _COUNTS = """
 select state, count(*) as leads,
-       count(*) filter (where state in ('new', 'retry') and callback_agent_id is null and next_at <= $2) as dialable
+       count(*) filter (where state in ('new', 'retry') and callback_agent_id is null and not held and next_at <= $2) as dialable
 from leads where project_id = $1 group by state
 """
 

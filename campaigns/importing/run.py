@@ -27,6 +27,7 @@ from campaigns.imports import STATEMENT_TIMEOUT_S, advance, fail
 from campaigns.locality.place import block_of
 from campaigns.locality.tables import books, know_blocks
 from campaigns.sql import Pool
+from campaigns.supply.supplies import entry, judge_again
 
 LOCK_SPACE: Final = 0x494D5052  # "IMPR"
 _NOTICE_S: Final = 2.0
@@ -130,7 +131,7 @@ async def import_file(
         rejects = RejectFile(reject_dir, str(import_id), source.columns.header, facts)
         try:
             since = await pool.fetchval("select now() - make_interval(days => $1)", options.within_days)
-            target = Target(import_id=import_id, project_id=project_id, client=client, columns=source.columns, options=options, books=await books(pool), since=since)  # fmt: skip
+            target = Target(import_id=import_id, project_id=project_id, client=client, columns=source.columns, options=options, books=await books(pool), entry=await entry(pool, project_id), since=since)  # fmt: skip
             return await _take_all(pool, target, source, rejects, progress)
         except BaseException as error:
             rejects.close()
@@ -198,6 +199,8 @@ async def _take_all(
         reject_path = rejects.path if rejects.count else None
         kept = None if reject_path is None else str(reject_path)
         await conn.execute(_END, target.import_id, accepted, rejects.count, kept, first, last)
+        if accepted:
+            await judge_again(conn, target.project_id)
         if target.options.remember:
             await save_mapping(conn, target.client, source.mapping)
     if accepted >= _ANALYZE_FROM:

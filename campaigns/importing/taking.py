@@ -17,6 +17,7 @@ from campaigns.imports import STATEMENT_TIMEOUT_S
 from campaigns.locality.locating import PLACE, REGION
 from campaigns.locality.tables import Books
 from campaigns.sql import Connection
+from campaigns.supply.supplies import Entry
 
 STAGING: Final = """
 create temporary table staged (line bigint, number text, others text, name text, fields text, priority smallint, reference text, carrier text)
@@ -42,9 +43,9 @@ with judged as (
     select s.*, case {checks} end as twice from staged s
     where $3::text is not null or $4::timestamptz is null       -- not every check uses them, and a parameter must have a type
 ), inserted as (
-    insert into leads (project_id, import_id, number, other_numbers, name, fields, priority, reference, carrier, place_id, zone, region, state)
+    insert into leads (project_id, import_id, number, other_numbers, name, fields, priority, reference, carrier, place_id, zone, region, held, rank, state)
     select $1, $2, s.number, coalesce(string_to_array(s.others, ','), '{{}}'), s.name, s.fields::jsonb, s.priority, s.reference, s.carrier,
-           place.id, nullif(place.zone, ''), {region}, case when d.number is null then 'new' else 'do_not_call' end
+           place.id, nullif(place.zone, ''), {region}, $7::boolean, $8::bigint, case when d.number is null then 'new' else 'do_not_call' end
     from judged s {place}
     left join lateral (select d.number from do_not_call d join projects p on p.id = $1
                        where d.number = s.number and (d.client is null or d.client = p.client) and (d.project_id is null or d.project_id = $1)
@@ -70,7 +71,7 @@ where l.import_id = $2 and s.line = any ($3::bigint[])
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Where a list goes, what it must not repeat, and where its numbers are looked up. `since`: from when on leads count as there already (None: from ever)."""
+    """Where a list goes, what it must not repeat, where its numbers are looked up, and how its leads enter the project's supply. `since`: from when on leads count as there already (None: from ever)."""
 
     import_id: UUID
     project_id: UUID
@@ -78,6 +79,7 @@ class Target:
     columns: Columns
     options: ImportOptions
     books: Books
+    entry: Entry
     since: datetime | None = None
 
     def statement(self) -> str:
@@ -113,6 +115,8 @@ async def take(conn: Connection, target: Target, chunk: Chunk) -> Taken:
         target.since,
         target.books.used,
         target.books.plan,
+        target.entry.held,
+        target.entry.rank,
         timeout=STATEMENT_TIMEOUT_S,
     )
     assert row is not None  # noqa: S101 -- an aggregate always gives a row

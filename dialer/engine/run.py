@@ -198,6 +198,7 @@ class Engine:
         keep("counts", self._upkeep.complete_counts)
         keep("learned", self._upkeep.keep_learned)
         keep("samples", self._upkeep.keep_samples)
+        keep("supply", self._upkeep.keep_supply)
         keep("callbacks", self._upkeep.keep_callbacks)
         keep("departures", self._upkeep.keep_departures)
         keep("reconcile", self._rounds.run)

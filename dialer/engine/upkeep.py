@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import asyncpg
 
+from campaigns.supply import sifting
 from dialer.db import agents as agents_db
 from dialer.db import attempts as attempts_db
 from dialer.db import nodes as nodes_db
@@ -20,6 +21,8 @@ from dialer.engine.rounds import Rounds
 
 _PARTITIONS_EVERY_S = 6 * 3600.0
 _LEARNED_EVERY_S = 15.0
+_SUPPLY_EVERY_S = 1.0
+_RESIFT_AFTER_S = 600.0
 _SAMPLES_KEPT = timedelta(days=14)
 
 
@@ -60,6 +63,17 @@ class Upkeep:
         if states := self._parts.policies.states():
             async with self._pool.acquire(timeout=5) as conn:
                 await pacing_states.save(conn, states, self._clock.now())
+
+    async def keep_supply(self) -> None:
+        """Leads are judged by their project's filter after a change or an import, one project at a time; where calls change what it says, again and again."""
+        while True:
+            await asyncio.sleep(_SUPPLY_EVERY_S)
+            try:
+                async with self._pool.acquire(timeout=5) as conn:
+                    for project_id in await sifting.waiting(conn, resift_after_s=_RESIFT_AFTER_S):
+                        await sifting.sift(conn, project_id)
+            except LOST:
+                continue
 
     async def keep_samples(self) -> None:
         """The pacer's minutes are written when they are over; those of former weeks go, some at a time."""

@@ -47,6 +47,7 @@ from dialer.web.rules import routes as rules
 from dialer.web.session import routes as session
 from dialer.web.simulations import routes as simulations
 from dialer.web.surveys import routes as surveys
+from dialer.web.supply import routes as supply
 from dialer.web.tokens import routes as tokens
 from dialer.web.trunks import routes as trunks
 from dialer.web.users import routes as users
@@ -72,6 +73,7 @@ FEATURES = (
     do_not_call,
     consents,
     localities,
+    supply,
     calls,
     recordings,
     listening,
