@@ -17,7 +17,7 @@ from campaigns.sql import OneConnection
 
 DIALABLE: Final = "dialable"
 ORDER: Final = (
-    DIALABLE, "outside_window", "not_due", "do_not_call", "region_unknown", "blind_region", "no_consent", "exhausted", "number_live", "daily_cap",
+    DIALABLE, "outside_window", "not_due", "filtered", "do_not_call", "region_unknown", "blind_region", "no_consent", "exhausted", "number_live", "daily_cap",
     "frequency_cap", "in_flight", "callback", "done",
 )  # fmt: skip
 """What can hold a lead back, as the claim names it; the words of the answer."""
@@ -80,6 +80,7 @@ def _reason(first: int) -> str:
                       and calls_on_day(c.called, ($2::timestamptz at time zone p.zone)::date, p.zone) >= p.daily_cap_per_number) then 'daily_cap'
          when cardinality({at["most"]}) > 0 and exists (select from callees c where c.number = l.number and {capped} is not null) then 'frequency_cap'
          when l.state = 'callback' or l.callback_agent_id is not null then 'callback'
+         when l.held then 'filtered'
          when coalesce(l.zone, '') <> all ({at["open_zones"]}) then 'outside_window'
          when l.next_at > $2 then 'not_due'
          else 'dialable' end

@@ -26,7 +26,8 @@ KEPT: Final = timedelta(days=32)
 """How long the calls to a number are kept for counting."""
 
 _LEAD = """
-select id, number, state, zone, region, attempts, nullif(next_at, '-infinity') as next_at, callback_agent_id, created_at
+select id, number, state, zone, region, attempts, nullif(next_at, '-infinity') as next_at, callback_agent_id, created_at, held,
+       exists (select from supplies s where s.project_id = $1 and s.opened <> s.wanted) as judging
 from leads where project_id = $1 and (id = $2 or number = $3)
 """
 _PAST = """
@@ -124,6 +125,7 @@ class _Told:
         yield from self._lines(Asked.REGISTRY, Registry)
         if self._lead is not None:
             yield self._state()
+            yield self._supply()
         yield from self._lines(Asked.WINDOW, Window)
         yield from self._do_not_call()
         yield from self._lines(Asked.BLIND_REGION, Blind)
@@ -180,6 +182,20 @@ class _Told:
             )
         waits = state in (LeadState.NEW, LeadState.RETRY, LeadState.CALLBACK)
         return GateResult(gate=Asked.LEAD, passed=waits, reason=f"The lead is in state {state}.")
+
+    def _supply(self) -> GateResult:
+        if self._question.at is not None:
+            return GateResult(gate=Asked.SUPPLY, passed=None, reason="What the filter said then is not kept.")
+        if self._lead["judging"]:
+            return GateResult(
+                gate=Asked.SUPPLY, passed=False, reason="The project's leads are being judged by a new filter."
+            )
+        reason = (
+            "It is outside the project's filter, or not yet judged by it."
+            if self._lead["held"]
+            else "No filter holds it."
+        )
+        return GateResult(gate=Asked.SUPPLY, passed=not self._lead["held"], reason=reason)
 
     def _do_not_call(self) -> Iterator[GateResult]:
         for entry in self._entries:

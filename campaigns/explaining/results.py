@@ -22,6 +22,7 @@ class Asked(StrEnum):
     RING_TIME = "ring_time"
     REGISTRY = "registry"
     LEAD = "lead"
+    SUPPLY = "supply"
     WINDOW = "window"
     DO_NOT_CALL = "do_not_call"
     BLIND_REGION = "blind_region"

@@ -115,6 +115,8 @@ SITUATIONS: dict[str, tuple[Situation, Asked, str | None]] = {
     "a registry was never loaded": (pack("cn-insurance"), Asked.REGISTRY, "cn-insurance@2026.1#refusals-looked-up"),
     "the lead is done": (sql("update leads set state = 'done'"), Asked.LEAD, None),
     "the lead is exhausted": (sql("update leads set state = 'exhausted'"), Asked.LEAD, None),
+    "outside the project's filter": (sql("update leads set held = true"), Asked.SUPPLY, None),
+    "a filter is being applied": (sql("insert into supplies (project_id, opened) select id, 0 from projects"), Asked.SUPPLY, None),
     "outside the callee's hours": (sql("update leads set zone = 'America/New_York'"), Asked.WINDOW, "cn-collection@2026.1#hours"),
     "the callee's zone does not exist": (sql("update leads set zone = 'Mars/Olympus'"), Asked.WINDOW, "cn-collection@2026.1#hours"),
     "on everybody's list": (entered(), Asked.DO_NOT_CALL, None),
@@ -209,7 +211,7 @@ async def test_what_is_not_known_of_a_past_moment_is_said_to_be_unknown(pool: Po
     lead_id = await a_lead(pool, project.id, created_at=NOON - timedelta(days=90))
     found = await explained(pool, project, lead_id, at=NOON, now=NOON + timedelta(days=40))
     unknown = {gate.gate for gate in found.gates if gate.passed is None}
-    assert unknown == {Asked.PROJECT, Asked.LEAD, Asked.DAILY_CAP, Asked.FREQUENCY, Asked.DUE}
+    assert unknown == {Asked.PROJECT, Asked.LEAD, Asked.SUPPLY, Asked.DAILY_CAP, Asked.FREQUENCY, Asked.DUE}
 
 
 async def test_a_number_that_is_no_lead_is_explained_too(pool: Pool) -> None:
