@@ -46,8 +46,8 @@ from dialer.web.retention import routes as retention
 from dialer.web.rules import routes as rules
 from dialer.web.session import routes as session
 from dialer.web.simulations import routes as simulations
-from dialer.web.surveys import routes as surveys
 from dialer.web.supply import routes as supply
+from dialer.web.surveys import routes as surveys
 from dialer.web.tokens import routes as tokens
 from dialer.web.trunks import routes as trunks
 from dialer.web.users import routes as users
