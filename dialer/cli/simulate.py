@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
@@ -42,7 +42,10 @@ def register(app: typer.Typer) -> None:
 
 def simulate(
     context: typer.Context,
-    agents: Annotated[int, typer.Option(help="Agents at work.", min=1, max=2_000)] = 10,
+    agents: Annotated[
+        list[int] | None,
+        typer.Option(help="Agents at work; 10 without it. Several times: compare.", min=1, max=2_000),
+    ] = None,
     project: Annotated[
         str | None, typer.Option(help="Play this project's own times and settings again, instead of assumed ones.")
     ] = None,
@@ -68,40 +71,63 @@ def simulate(
         if file is not None and (file.suffix != ".svg" or not file.parent.is_dir()):
             raise BadRequest("picture_invalid", f"{file} cannot be drawn: name an .svg file in a folder that is there.")
     output: Output = context.obj.output
+    crews = agents or [10]
     if project is None:
         world = World(
-            agents=agents, answer=always(answer), hours=hours, cap=cap,
+            agents=crews[0], answer=always(answer), hours=hours, cap=cap,
             talk=LogNormal(talk_s, _SPREAD), wrap_up=LogNormal(wrap_up_s, _SPREAD),
         )  # fmt: skip
         if answer + world.quick_failure > 1:
             world = replace(world, quick_failure=1 - answer)
     else:
-        world = in_office(lambda office: _of_project(office, project, history_days, agents=agents, hours=hours))
+        world = in_office(lambda office: _of_project(office, project, history_days, agents=crews[0], hours=hours))
     quiet = output.as_json or not output.console.is_terminal
-    played = {one: _play(world, Mode(one.value), ratio, days, quiet=quiet) for one in mode or list(Dialled)}
-    found = {one: forecast_of(its_days, world, leads=leads) for one, its_days in played.items()}
-    curves = {one.value: mean_curve(its_days) for one, its_days in played.items()}
-    output.rows([_row(one, forecast, for_programs=output.as_json) for one, forecast in found.items()], empty="")
+    cases = [
+        _played(replace(world, agents=crew), one, ratio, days, leads, alone=len(crews) == 1, quiet=quiet)
+        for crew in crews
+        for one in mode or list(Dialled)
+    ]
+    output.rows([_row(case, for_programs=output.as_json) for case in cases], empty="")
     if not output.as_json:
-        for one, forecast in found.items():
-            output.done(f"\n{one.value}: {sentence(forecast, agents)}")
-            output.done(f"  busy, 0 to 100 %     {in_a_line([busy for _, busy, _ in curves[one.value]], 0, 100)}")
-            output.done(f"  abandoned, 0 to 10 % {in_a_line([lost for *_, lost in curves[one.value]], 0, 10)}")
-    title = f"{agents} agents" if project is None else f"{project}, {agents} agents"
+        for case in cases:
+            line = mean_curve(case.days)
+            output.done(f"\n{case.mode.value}: {sentence(case.forecast, case.agents)}")
+            output.done(f"  busy, 0 to 100 %     {in_a_line([busy for _, busy, _ in line], 0, 100)}")
+            output.done(f"  abandoned, 0 to 10 % {in_a_line([lost for *_, lost in line], 0, 10)}")
+    whose = (f"{project}, " if project else "") + " and ".join(map(str, crews)) + " agents"
     if picture is not None:
         points = {
-            one.value: [(100 * day.abandoned_share, 100 * day.utilisation) for day in its_days]
-            for one, its_days in played.items()
+            case.name: [(100 * day.abandoned_share, 100 * day.utilisation) for day in case.days] for case in cases
         }
-        picture.write_text(against_abandonment(f"{title}: each point a day", points, world.cap), encoding="utf-8")
+        drawn = against_abandonment(f"{whose}: each point a day", points, world.cap)
+        picture.write_text(drawn, encoding="utf-8")
     if curve is not None:
-        curve.write_text(over_the_day(f"{title}: a mean day", curves, world.cap), encoding="utf-8")
+        drawn = over_the_day(f"{whose}: a mean day", {case.name: mean_curve(case.days) for case in cases}, world.cap)
+        curve.write_text(drawn, encoding="utf-8")
 
 
-def _play(world: World, mode: Mode, ratio: float, days: int, *, quiet: bool) -> list[Day]:
+@dataclass(frozen=True, slots=True)
+class _Case:
+    """One of the things that are compared."""
+
+    name: str
+    mode: Dialled
+    agents: int
+    days: list[Day]
+    forecast: WhatIf
+
+
+def _played(
+    world: World, mode: Dialled, ratio: float, days: int, leads: int | None, *, alone: bool, quiet: bool
+) -> _Case:
     """Day by day, with a bar for whoever waits for it."""
-    seeds = track(range(days), mode.value, disable=quiet, transient=True)
-    return [a_day(world, policy_for(mode), seed, mode=mode, ratio=ratio) for seed in seeds]
+    name = mode.value if alone else f"{mode.value}, {world.agents} agents"
+    asked = Mode(mode.value)
+    played = [
+        a_day(world, policy_for(asked), seed, mode=asked, ratio=ratio)
+        for seed in track(range(days), name, disable=quiet, transient=True)
+    ]
+    return _Case(name, mode, world.agents, played, forecast_of(played, world, leads=leads))
 
 
 async def _of_project(office: Office, name: str, history_days: int, *, agents: int, hours: float) -> World:
@@ -128,12 +154,14 @@ async def _of_project(office: Office, name: str, history_days: int, *, agents: i
     )
 
 
-def _row(mode: Dialled, found: WhatIf, *, for_programs: bool) -> dict[str, Any]:
+def _row(case: _Case, *, for_programs: bool) -> dict[str, Any]:
+    found = case.forecast
     if for_programs:
         figures = {name: _rounded(value) for name, value in asdict(found).items() if value is not None}
-        return {"mode": mode.value} | figures
+        return {"mode": case.mode.value, "agents": case.agents} | figures
     row = {
-        "mode": mode.value,
+        "mode": case.mode.value,
+        "agents": case.agents,
         "utilisation %": found.utilisation_percent,
         "talk min/h": found.talk_min_per_hour,
         "abandoned %": found.abandoned_percent,

@@ -365,6 +365,14 @@ def test_simulation_compares_the_modes_and_says_how_long_the_data_lasts(waihu: W
     assert by_mode["ratio"]["data_lasts_h"]["mean"] < by_mode["progressive"]["data_lasts_h"]["mean"]
 
 
+def test_simulation_compares_crews(waihu: Waihu) -> None:
+    crews = ["--agents", "4", "--agents", "8", "--mode", "progressive"]
+    code, rows = waihu("simulate", *crews, "--hours", "0.5", "--days", "2", "--leads", "400")
+    assert code == Exit.OK
+    assert [(row["mode"], row["agents"]) for row in rows] == [("progressive", 4), ("progressive", 8)]
+    assert rows[1]["data_lasts_h"]["mean"] < 0.7 * rows[0]["data_lasts_h"]["mean"]
+
+
 def test_simulation_is_drawn_and_said_in_a_sentence(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     picture, curve = tmp_path / "modes.svg", tmp_path / "day.svg"
     short = ["simulate", "--agents", "5", "--hours", "0.5", "--days", "2", "--mode", "ratio"]
