@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -43,7 +44,7 @@ def a_rule(kind: str, **given: Any) -> str:
     fields = "\n".join(f"{name} = {value!r}" for name, value in given.items()).replace("'", '"')
     return f"""
 [[rule]]
-id = "{kind.replace("_", "-")}-{abs(hash(fields)) % 10**6}"
+id = "{kind.replace("_", "-")}-{zlib.crc32(fields.encode())}"
 kind = "{kind}"
 says_en = "x"
 says_zh = "x"
