@@ -36,6 +36,7 @@ class Account:
 
     answered: int
     abandoned: int
+    left: int
     counted: bool
     standing: Standing
 
@@ -109,16 +110,21 @@ class Abandonment:
             self._book(project).add(quarter, kind)
             self._changed.add(call.project_id)
 
-    def of(self, project: Project, *, live_answers: int = 0) -> Account:
-        """What the project's contract says now. `live_answers`: calls that were answered and are not over; they count as answered already."""
+    def of(self, project: Project, *, live_answers: int = 0, live_abandoned: int = 0) -> Account:
+        """What the project's contract says now. Calls that were answered, and of these the abandoned, count before they are over."""
         contract, book = self._contract(project), self._book(project)
         if not book.complete:
             standing = Standing.STOPPED if contract.at_limit is AtLimit.STOP else Standing.FREE
-            return Account(answered=live_answers, abandoned=0, counted=False, standing=standing)
+            return Account(answered=live_answers, abandoned=live_abandoned, left=0, counted=False, standing=standing)
         answered, abandoned = book.counted(contract)
-        answered += live_answers
-        standing = contract.standing(answered, abandoned)
-        return Account(answered=answered, abandoned=abandoned, counted=True, standing=standing)
+        answered, abandoned = answered + live_answers, abandoned + live_abandoned
+        return Account(
+            answered=answered,
+            abandoned=abandoned,
+            left=contract.allowed(answered) - abandoned,
+            counted=True,
+            standing=contract.standing(answered, abandoned),
+        )
 
     async def complete(self) -> None:
         """Read what is missing, of all projects where something is. Errors: those of a lost PostgreSQL."""

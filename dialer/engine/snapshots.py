@@ -43,6 +43,7 @@ class _Seen:
     at_work: int = 0
     needs: float = 0.0  # agents that its calls under way are going to need
     live_answers: int = 0
+    live_abandoned: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,6 +112,7 @@ class Snapshots:
             seen.needs += call.waiter is not None
             return
         seen.live_answers += call.answered_at is not None
+        seen.live_abandoned += call.waited_out and call.bridged_at is None
         flight = _UNBRIDGED.get(call.state)
         if flight is None or call.agent_id is not None or call.mode not in _DIALLED_FOR_AGENTS or call.waited_out:
             return
@@ -159,8 +161,8 @@ class Snapshots:
         )
 
     def _snapshot(self, project: Project, seen: _Seen, ready: int, room: Room | None, at_s: float) -> Snapshot:
-        # The books count a call when it has ended; the budget, when it is answered.
-        account = self._abandonment.of(project, live_answers=seen.live_answers)
+        # The books count a call when it has ended; the budget, when it is answered or abandoned.
+        account = self._abandonment.of(project, live_answers=seen.live_answers, live_abandoned=seen.live_abandoned)
         # Not known yet after a start: as if the budget were used up, no more calls than agents.
         ratio = float(project.ratio) if account.counted else min(1.0, float(project.ratio))
         budget, budget_limit = (NO_BOUND, Limit.TRUNK) if room is None else room.smallest
@@ -178,6 +180,7 @@ class Snapshots:
             abandoned=account.abandoned,
             counted=account.counted,
             standing=account.standing,
+            may_abandon=account.left,
             budget=budget,
             budget_limit=budget_limit,
             leaving=tuple(seen.leaving),

@@ -20,8 +20,8 @@ LIMITS: dict[str, Words] = {
     "no_agents": Words("No agent of the project is logged in.", "本项目没有坐席签入。"),
     "agents": Words("Every agent is at work or has a call under way.", "所有坐席都在忙,或已有呼叫在途。"),
     "abandonment": Words(
-        "The abandonment cap is reached; calls are placed one for each ready agent.",
-        "呼损率已达上限,按每个空闲坐席一路呼叫拨号。",
+        "The abandonment budget allows no more calls; when it is used up, one is placed for each ready agent.",
+        "呼损预算不允许更多呼叫;用尽时按每个空闲坐席一路呼叫拨号。",
     ),
     "abandonment_stop": Words(
         "The abandonment cap is exceeded and the project's contract says to stop: nothing is dialled until the share or the contract allows it again.",

@@ -41,7 +41,7 @@ async def test_a_contract_is_set_with_the_project_and_shown_in_words_and_figures
         None,
         None,
     )
-    assert shown["standing"] == "one_to_one"
+    assert shown["standing"] == "covered"
 
 
 async def test_the_budget_says_what_is_used_and_left_and_where_the_day_ends(house: House) -> None:

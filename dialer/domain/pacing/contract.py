@@ -37,7 +37,7 @@ class Standing(StrEnum):
     """What a contract leaves to the pacing policy at a moment."""
 
     FREE = "free"  # the policy keeps to the budget by itself
-    ONE_TO_ONE = "one_to_one"
+    COVERED = "covered"  # a call beyond one for each ready agent has to be covered by one that may still be abandoned
     STOPPED = "stopped"
 
 
@@ -135,12 +135,11 @@ class AbandonmentContract:
     def standing(self, answered: int, abandoned: int) -> Standing:
         """What is left to the pacing policy, at these two counts.
 
-        A contract that stops at its limit knows no credit: with nothing left it is one call for each ready agent, over the cap it is none.
-        Before the cap allows a first abandoned call (34 answers at 3 %) one too many does not stop the period, or it could never begin.
+        A contract that stops at its limit knows no credit: whoever dials by it never risks more calls than may still be abandoned, so that
+        it stops by misfortune only. Before the cap allows a first abandoned call (34 answers at 3 %) one too many does not stop the
+        period, or it could never begin.
         """
         if self.at_limit is AtLimit.ONE_TO_ONE:
             return Standing.FREE
         allowed = self.allowed(answered)
-        if abandoned > allowed and (allowed > 0 or self.cap == 0):
-            return Standing.STOPPED
-        return Standing.FREE if abandoned < allowed else Standing.ONE_TO_ONE
+        return Standing.STOPPED if abandoned > allowed and (allowed > 0 or self.cap == 0) else Standing.COVERED

@@ -75,9 +75,9 @@ class Snapshot:
     answered: int = 0  # counted for the abandonment budget of the period
     abandoned: int = 0
     counted: bool = True  # False: the two are not known (yet), so the budget counts as used up
-    standing: Standing = (
-        Standing.FREE
-    )  # what the abandonment contract leaves to the policy; `within_contract` sees to it
+    # What the abandonment contract leaves to the policy (`within_contract` sees to it), and how many calls may still be abandoned.
+    standing: Standing = Standing.FREE
+    may_abandon: int = 0
     budget: int | None = None  # what trunk, rate, caller numbers and list allow now; None: the caller keeps to it
     budget_limit: Limit = Limit.TRUNK_CHANNELS  # which of them is the smallest
     sample_left: int = 0  # in a trial: leads that may still be taken

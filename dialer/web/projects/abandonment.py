@@ -57,7 +57,9 @@ class AbandonmentBudget(Out):
     allowed: int = Field(description="Of so many answered calls.")
     left: int = Field(description="Negative: so many too many.")
     share: Decimal | None = Field(description="Abandoned of the answered; null while there are none.")
-    standing: Literal["free", "one_to_one", "stopped"] = Field(description="What the contract leaves to the pacer now.")
+    standing: Literal["free", "covered", "stopped"] = Field(
+        description="What the contract leaves to the pacer now: it keeps the budget by itself; it risks no more calls than are left; nothing."
+    )
     projected: ProjectedBudget | None = Field(description="At the period's end; null: it has none.")
 
 

@@ -335,7 +335,7 @@ async def test_a_stopping_contract_that_is_not_read_yet_stops(pool: asyncpg.Pool
     office = await books(pool, LATE_IN_THE_EVENING)
     assert office.abandonment.of(project).standing is Standing.STOPPED
     await office.abandonment.complete()
-    assert office.abandonment.of(office.projects.find(project.id) or project).standing is Standing.ONE_TO_ONE
+    assert office.abandonment.of(office.projects.find(project.id) or project).standing is Standing.COVERED
 
 
 def _as_call(project: Project, news: EndedAttempt) -> Call:
