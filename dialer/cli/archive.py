@@ -221,6 +221,24 @@ def recopy(context: typer.Context, label: Label) -> None:
     context.obj.output.thing(shown(made, *_COPIES))
 
 
+@app.command()
+def fetch(
+    context: typer.Context,
+    label: Label,
+    source: Annotated[str, typer.Option("--from", help="A drive with one of its discs (/dev/sr0), or an image.")],
+) -> None:
+    """Take a volume's image back from a disc, repaired where it is damaged, so that the next run can make another copy."""
+    output: Output = context.obj.output
+
+    async def work(office: Office) -> Path:
+        settings, ledger = _settings(office), _ledger(office)
+        with alone(settings.archive_dir), _bar(shown=not output.as_json) as advance:
+            copier = Copier(ledger=ledger, settings=settings, progress=advance)
+            return await copier.image(await ledger.volume(label), _source(source))
+
+    output.done(str(in_office(work)))
+
+
 @app.command("give-up")
 def give_up(context: typer.Context, label: Label, why: Because) -> None:
     """Give a volume up before it is sealed; its recordings are free for another."""

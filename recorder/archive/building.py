@@ -37,6 +37,8 @@ Progress = Callable[[str, int, int], None]
 """Told of a volume's phase, bytes done in it, and bytes in all."""
 
 _BLOCK: Final = 4 << 20
+_MOST_STEPS: Final = 12
+"""Of a build: four, and twice more for an image that was found wrong."""
 
 
 class Step(StrEnum):
@@ -109,7 +111,7 @@ class Builder:
 
     async def build(self, volume: Volume) -> Volume:
         """Until it is checked (or was already). Raises ArchiveError: `source_damaged` names the call whose stored file is not what the ledger says."""
-        while True:
+        for _ in range(_MOST_STEPS):
             match volume.state:
                 case VolumeState.PLANNED:
                     volume = await self._freeze(volume)
@@ -121,6 +123,10 @@ class Builder:
                     volume = await self._check(volume)
                 case VolumeState.CHECKED | VolumeState.SEALED | VolumeState.VOID:
                     return volume
+        raise ArchiveError(
+            "archive_image_wrong",
+            f"The image of {volume.label} is not what was written, again and again, though the stored files are good: check the disk of {self.settings.archive_dir}.",
+        )
 
     async def _freeze(self, volume: Volume) -> Volume:
         work = self.settings.work(volume.label)

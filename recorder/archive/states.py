@@ -5,6 +5,7 @@ A volume's steps leave the work directory and the ledger so that each may be don
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final, TypeVar
 
@@ -77,6 +78,15 @@ COPY_MOVES: Final[dict[tuple[CopyState, CopyEvent], CopyState]] = {
     **{(state, _CE.LOST): _C.LOST for state in (_C.WRITTEN, _C.VERIFIED, _C.DAMAGED)},
     **{(state, _CE.DESTROYED): _C.DESTROYED for state in (_C.WRITTEN, _C.VERIFIED, _C.DAMAGED, _C.LOST)},
 }
+
+
+def diagram(
+    moves: Mapping[tuple[VolumeState, VolumeEvent], VolumeState] | Mapping[tuple[CopyState, CopyEvent], CopyState],
+) -> str:
+    """The table as a Mermaid diagram, for docs/discs.md."""
+    arrows = [f"    {source} --> {target}: {event}" for (source, event), target in moves.items()]
+    return "\n".join(["```mermaid", "stateDiagram-v2", *arrows, "```"])
+
 
 S = TypeVar("S", VolumeState, CopyState)
 E = TypeVar("E", VolumeEvent, CopyEvent)

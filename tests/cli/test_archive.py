@@ -97,6 +97,14 @@ async def test_a_damaged_disc_fails_the_verification_with_the_files_named(
         assert any(fault["path"].endswith(".opus") for fault in faults)
         assert waihu("archive", "copies")[1][0]["state"] == "damaged"
         assert waihu("archive", "verify", "W000001-2")[0] == Exit.USAGE
+        assert waihu("archive", "destroyed", "W000001-1", "--why", "scratched")[1]["state"] == "destroyed"
+        assert waihu("archive", "recopy", "W000001")[1]["name"] == "W000001-3"
+        code, report = waihu("archive", "run", "--medium", "cd")
+        assert (code, "image_missing" in report["problems"][0]) == (Exit.FOUND_FAULTS, True)
+        assert waihu("archive", "fetch", "W000001", "--from", str(disc))[0] == Exit.OK  # though it is damaged
+        assert waihu("archive", "run", "--medium", "cd")[0] == Exit.OK
+        assert [one["state"] for one in waihu("archive", "copies")[1]] == ["destroyed", "verified", "verified"]
+        assert [one["event"] for one in waihu("archive", "history", "W000001-1")[1]][-1] == "destroyed"
         assert waihu("archive", "restore-volume", "W000001", "--day", "yesterday")[0] == Exit.USAGE
 
     await asyncio.to_thread(work)

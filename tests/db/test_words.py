@@ -13,6 +13,11 @@ from dialer.db.simulations import SimulationState
 from dialer.domain.pacing.contract import AtLimit, Period
 from dialer.domain.roles import Role
 from dialer.domain.states import AgentState, CallState
+from recorder.archive.media import Medium
+from recorder.archive.states import CopyState, VolumeState
+from recorder.ledger import RecordingState
+from recorder.removals import Kind
+from recorder.retention.policy import Basis
 
 pytestmark = pytest.mark.services
 _LOGGED_IN = [state for state in AgentState if state is not AgentState.LOGGED_OUT]
@@ -36,6 +41,12 @@ _LOGGED_IN = [state for state in AgentState if state is not AgentState.LOGGED_OU
         ("caller_numbers", "state", states.CallerNumberState),
         ("dispositions", "effect", states.Effect),
         ("users", "role", Role),
+        ("recordings", "state", RecordingState),
+        ("recording_removals", "kind", Kind),
+        ("business_dates", "basis", [basis for basis in Basis if basis is not Basis.CALL]),
+        ("archive_volumes", "medium", Medium),
+        ("archive_volumes", "state", VolumeState),
+        ("archive_copies", "state", CopyState),
         ("simulations", "state", SimulationState),
     ],
 )

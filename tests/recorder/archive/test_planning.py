@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from datetime import date, timedelta
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -13,7 +14,16 @@ from hypothesis import strategies as st
 from recorder.archive.media import SECTOR, SECTORS, Medium, correction_sectors, room_bytes, weight_bytes
 from recorder.archive.planner import Candidate, plan
 from recorder.archive.sampling import Disc, due, sample_size
-from recorder.archive.states import COPY_MOVES, VOLUME_MOVES, CopyEvent, CopyState, VolumeEvent, VolumeState, after
+from recorder.archive.states import (
+    COPY_MOVES,
+    VOLUME_MOVES,
+    CopyEvent,
+    CopyState,
+    VolumeEvent,
+    VolumeState,
+    after,
+    diagram,
+)
 from recorder.errors import ArchiveError
 
 TODAY = date(2026, 6, 1)
@@ -80,6 +90,12 @@ def test_every_volume_can_come_to_an_end_and_nothing_leaves_one() -> None:
     with pytest.raises(ArchiveError, match="W000001 is planned") as caught:
         after(VOLUME_MOVES, VolumeState.PLANNED, VolumeEvent.COPIES_VERIFIED, "Volume W000001")
     assert caught.value.error_id == "archive_step_refused"
+
+
+def test_the_guide_draws_the_tables_as_they_are() -> None:
+    guide = (Path(__file__).parents[3] / "docs" / "discs.md").read_text(encoding="utf-8")
+    assert diagram(VOLUME_MOVES) in guide
+    assert diagram(COPY_MOVES) in guide
 
 
 def test_only_reading_makes_a_copy_good() -> None:
