@@ -220,6 +220,23 @@ def test_single_agent_goes_round_by_weight_in_time_not_in_calls() -> None:
     assert busy[A] / busy.total() == pytest.approx(0.75, abs=0.02)
 
 
+def test_agents_are_held_by_weight_over_an_hour_although_conversations_differ() -> None:
+    """Every free agent talks at once, 30 to 240 s by project; what is counted is the time they are held."""
+    weights, talk_s = {A: 1, B: 2, C: 7}, {A: 240.0, B: 90.0, C: 30.0}
+    rng, shares, held = random.Random(3), Shares(), Counter[UUID]()
+    busy: list[tuple[float, UUID]] = []
+    for second in range(4_200):
+        busy = [(ends_s, name) for ends_s, name in busy if ends_s > second]
+        holds = Counter(name for _, name in busy)
+        parties = {name: Party(weight=weight, holds=holds[name]) for name, weight in weights.items()}
+        given = shares.divide(float(second), {frozenset(weights): 20 - len(busy)}, parties)
+        busy += [(second + rng.expovariate(1 / talk_s[name]), name) for name, got in given.items() for _ in range(got)]
+        if second >= 600:
+            held.update(name for _, name in busy)
+    for name, weight in weights.items():
+        assert held[name] / held.total() == pytest.approx(weight / 10, abs=0.02), held
+
+
 def test_lower_priority_does_not_starve() -> None:
     busy = one_agent_for_an_hour({A: Party(priority=9), B: Party()}, {A: 30.0, B: 30.0})
     turns = busy[B] / 30
