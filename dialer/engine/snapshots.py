@@ -10,10 +10,12 @@ from datetime import datetime
 from uuid import UUID
 
 from campaigns.projects import Project
+from campaigns.states import DialMode
 from dialer.domain.pacing import FlightState, Limit, Mode, Snapshot
+from dialer.domain.pacing.contract import Standing
 from dialer.domain.pacing.sharing import Party, Shares
 from dialer.domain.states import AgentState, CallState
-from dialer.engine.abandonment import Abandonment
+from dialer.engine.abandonment import Abandonment, Account
 from dialer.engine.budgets import NO_BOUND, Budgets, Room
 from dialer.engine.clock import Clock
 from dialer.engine.counts import Counts
@@ -76,7 +78,7 @@ class Snapshots:
         self._shares = Shares()
 
     def take(self, projects: Sequence[Project], blocked: Collection[UUID] = ()) -> View:
-        """Of these projects, now. A project that is `blocked` gets the agents its calls under way need, and no others."""
+        """Of these projects, now. A project that is `blocked`, or stands still, gets the agents its calls under way need, and no others."""
         at_s, now = self._clock.monotonic(), self._clock.now()
         seen: dict[UUID, _Seen] = {project.id: _Seen() for project in projects}
         in_use: Counter[UUID] = Counter()
@@ -93,14 +95,26 @@ class Snapshots:
             for project in projects
             if project.trunk is not None
         }
+        accounts = {
+            # The books count a call when it has ended; the budget, when it is answered or abandoned.
+            project.id: self._abandonment.of(
+                project,
+                live_answers=seen[project.id].live_answers,
+                live_abandoned=seen[project.id].live_abandoned,
+            )
+            for project in projects
+        }
+        idle = set(blocked) | {project.id for project in projects if _stands_still(project, accounts[project.id])}
         self._floor.needing = {project_id for project_id, one in seen.items() if one.needs > 0}
         parties = {
-            project_id: self._party(project_id, one, rooms.get(project_id), open_=project_id not in blocked)
+            project_id: self._party(project_id, one, rooms.get(project_id), open_=project_id not in idle)
             for project_id, one in seen.items()
         }
         given = self._shares.divide(at_s, ready, parties)
         snapshots = {
-            project.id: self._snapshot(project, seen[project.id], given[project.id], rooms.get(project.id), at_s)
+            project.id: self._snapshot(
+                project, seen[project.id], accounts[project.id], given[project.id], rooms.get(project.id), at_s
+            )
             for project in projects
         }
         return View(snapshots, rooms, in_use)
@@ -160,9 +174,9 @@ class Snapshots:
             wants=None if can_dial else promised,
         )
 
-    def _snapshot(self, project: Project, seen: _Seen, ready: int, room: Room | None, at_s: float) -> Snapshot:
-        # The books count a call when it has ended; the budget, when it is answered or abandoned.
-        account = self._abandonment.of(project, live_answers=seen.live_answers, live_abandoned=seen.live_abandoned)
+    def _snapshot(
+        self, project: Project, seen: _Seen, account: Account, ready: int, room: Room | None, at_s: float
+    ) -> Snapshot:
         # Not known yet after a start: as if the budget were used up, no more calls than agents.
         ratio = float(project.ratio) if account.counted else min(1.0, float(project.ratio))
         budget, budget_limit = (NO_BOUND, Limit.TRUNK) if room is None else room.smallest
@@ -188,6 +202,12 @@ class Snapshots:
             cancel_after_s=give_up_after_s(project, self._clock.now()),
             sample_left=project.trial_size - project.trial_taken,
         )
+
+
+def _stands_still(project: Project, account: Account) -> bool:
+    """Its contract or its sample forbids any call: its part of the agents is the others'."""
+    sampled = project.mode is DialMode.TRIAL and project.trial_taken >= project.trial_size
+    return sampled or account.standing is Standing.STOPPED
 
 
 def _for_project(agent: Agent, project_id: UUID) -> AgentState:

@@ -60,6 +60,18 @@ async def test_project_without_leads_leaves_its_part_to_the_other(stage: Stage) 
     assert placed(stage) == {other.id: 3}
 
 
+async def test_trial_that_has_its_sample_leaves_its_part_to_the_other(stage: Stage) -> None:
+    await stage.start()
+    full, other = await stage.project(mode="trial", trial_size=1, share_priority=9), await stage.project()
+    await stage.pool.execute("update projects set trial_taken = 1 where id = $1", full.id)
+    for project in (full, other):
+        await stage.leads(project, 4)
+    await all_ready(stage, await agents(stage, 3, full, other))
+    await stage.call(3)
+    assert placed(stage) == {other.id: 3}
+    assert stage.engine.explain_project(full.id)["why"] == "sample"
+
+
 async def test_guaranteed_agents_come_before_priority(stage: Stage) -> None:
     await stage.start()
     first, guaranteed = await stage.project(share_priority=9), await stage.project(guaranteed_agents=1)
