@@ -20,6 +20,7 @@ class Projects:
         self._pool = pool
         self._node = node
         self._projects: dict[UUID, Project] = {}
+        self._reread: set[UUID] = set()  # since the last refresh began
 
     def __iter__(self) -> Iterator[Project]:
         return iter(self._projects.values())
@@ -60,17 +61,19 @@ class Projects:
         return project is not None and not project.mask_numbers
 
     async def refresh(self) -> None:
-        """Read all that can be dialled again. Errors: those of a lost PostgreSQL."""
+        """Read all that can be dialled again; one that was read by itself meanwhile is newer than this. Errors: those of a lost PostgreSQL."""
+        self._reread.clear()
         async with self._pool.acquire(timeout=5) as conn:
             found = await projects_db.list_projects(conn)
         kept = {project.id: project for project in found if project.state is not ProjectState.ARCHIVED}
-        self._projects = kept
+        newer = {project_id: self._projects[project_id] for project_id in self._reread}
+        self._projects = kept | newer
 
     async def reload(self, project_id: UUID) -> Project:
         """Read one again. Errors: NotFound `project_unknown`."""
         async with self._pool.acquire(timeout=5) as conn:
             project = await projects_db.load_project(conn, project_id)
-        self._projects[project_id] = project
+        self._know(project)
         return project
 
     async def get(self, project_id: UUID) -> Project:
@@ -83,5 +86,9 @@ class Projects:
             project = await projects_db.set_state(conn, project_id, state)
         if project is None:
             raise NotFound("project_unknown", "There is no such project.")
-        self._projects[project_id] = project
+        self._know(project)
         return project
+
+    def _know(self, project: Project) -> None:
+        self._projects[project.id] = project
+        self._reread.add(project.id)
