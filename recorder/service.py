@@ -39,7 +39,7 @@ _LEGS_FIRST_S: Final = 0.2
 _LEGS_LONGEST_S: Final = 5.0
 _LEGS_LOOKS: Final = 12  # then the call is left to the reconciler
 _POLL_S: Final = 0.2
-_STORING: Final = 1  # a call more than there are encoders: one is stored while the next is encoded
+_STORING: Final = 3  # calls more than there are encoders: they are stored while the next is encoded, and share the disk's and the ledger's waits
 _USE_EVERY_S: Final = 60.0
 _ALARM_WINDOW: Final = timedelta(days=1)
 _OVERDUE_AFTER: Final = timedelta(minutes=15)

@@ -2,7 +2,7 @@
 
 - Intake: a spool of 60 s calls until every master is stored, read back and its legs are gone. Bound: cp, openssl sha256 and fsync of the
   same legs, three programs for all files at once (the cheapest way to copy and hash them with what every machine has). "but the encoding"
-  is one reading of the legs plus, summed over the calls, everything from the finished master to the removed legs.
+  is one reading of the legs plus the time in which the one encoder had nothing to do: what checking, hashing, syncing, the ledger and reading back cost.
 - Encoding: seconds of sound per second of CPU of one core. Bound 1: 250x real time. Bound 2: libopus itself, called from C types with the
   same settings on samples that are already in memory (no file, no container, no hash).
 - Analysis: voice on both legs, levels, peaks and all figures of a call, on one core. Bound: 1,500x real time.
@@ -31,7 +31,8 @@ import numpy as np
 
 from recorder import chaining
 from recorder.activity import BLOCK_S, FRAME_MS, Activity, waveform
-from recorder.master import BIT_RATE, make_master
+from recorder.encoder import EncodeOrder, EncoderPool
+from recorder.master import BIT_RATE, Master, make_master
 from recorder.service import Recorder
 from recorder.steps import Step
 from recorder.streaming import Span, opened
@@ -117,13 +118,10 @@ async def intake() -> list[Line]:
             await a_project(pool)
             customer, agent = wav(speech(CALL_S)), wav(speech(CALL_S, pitch_hz=210, seed=5))
             put_legs(of.spool_dir, await an_attempt(pool, 1, talk_s=CALL_S), customer, agent)
-            encoded: dict[UUID, float] = {}
             removed: dict[UUID, float] = {}
 
             def at_step(step: Step, call: UUID) -> None:
-                if step is Step.ENCODED:
-                    encoded[call] = time.perf_counter()
-                elif step is Step.REMOVED:
+                if step is Step.REMOVED:
                     removed[call] = time.perf_counter()
 
             recorder = Recorder(pool, of, clock=now, on_step=at_step)
@@ -134,17 +132,31 @@ async def intake() -> list[Line]:
             os.sync()
             bound_s = min(copy_hash_sync(legs, folder / "copy") for _ in range(3))
             read_s = read_all(legs)
+            encoding_s, encode = 0.0, EncoderPool.encode
+
+            async def timed(self: EncoderPool, order: EncodeOrder) -> Master:
+                nonlocal encoding_s
+                async with turn:  # one encoder: its own time, not that of those who wait for it
+                    since = time.perf_counter()
+                    try:
+                        return await encode(self, order)
+                    finally:
+                        encoding_s += time.perf_counter() - since
+
+            turn = asyncio.Lock()
+            EncoderPool.encode = timed  # type: ignore[method-assign]
             began = time.perf_counter()
             for call in calls:
                 recorder.signal(call)
             await recorder.settled(300)
-            took_s = max(removed.values()) - began
+            EncoderPool.encode = encode  # type: ignore[method-assign]
+            took_s = max(removed[call] for call in calls) - began
             await recorder.stop()
     size_mb = sum((len(customer), len(agent))) * CALLS / 1e6
-    rest_s = sum(removed[call] - encoded[call] for call in calls) + read_s
+    rest_s = took_s - encoding_s + read_s
     bound = f"cp+openssl sha256+fsync {size_mb / bound_s:.0f} MB/s"
     return [
-        Line(name="Intake of legs, all of it but the encoding", figure=f"{size_mb / rest_s:.0f} MB/s", bound=f"{bound} (shown; goal {INTAKE_GOAL})", ratio=bound_s / rest_s, wanted=None),
+        Line(name="Intake of legs, all of it but the encoding", figure=f"{size_mb / rest_s:.0f} MB/s", bound=f"{bound} (>= {INTAKE_GOAL})", ratio=bound_s / rest_s, wanted=INTAKE_GOAL),
         Line(name="Intake of legs, with the encoding", figure=f"{size_mb / took_s:.0f} MB/s", bound=f"{bound} (shown)", ratio=bound_s / took_s, wanted=None),
         Line(
             name="Intake, sound a second of one encoder",
