@@ -79,7 +79,7 @@ remembered as (                 -- for the caps on answered and abandoned calls;
 judged as (
     select e.*, r.retry_after, r.max_times, p.max_attempts,
            case when e.outcome = 'not_sent' or r.counts = false then 1 else 0 end as given_back,
-           (select count(*) from attempts b where b.lead_id = e.lead_id and b.outcome = e.outcome) as times_before,
+           (select count(*) from attempts b where b.lead_id = e.lead_id and b.number = e.number and b.outcome = e.outcome) as times_before,
            {_LISTED} as do_not_call
     from ended e
     join projects p on p.id = e.project_id

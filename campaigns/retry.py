@@ -60,7 +60,7 @@ def after(
 ) -> LeadMove:
     """What a call that ended with `outcome` does to its lead.
 
-    `times_before`: earlier attempts of the lead with this outcome. `attempts`: all of them, with this one. A call that was never on the
+    `times_before`: earlier attempts of the lead's present number with this outcome. `attempts`: all of them, with this one. A call that was never on the
     wire does not count, and gives the lead back at once.
     """
     if outcome == NEVER_DIALLED:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from campaigns.importing.mappings import mappings_of, save_mapping
 from campaigns.importing.options import ImportOptions
 from campaigns.importing.reading import OpenList, chunks, open_list
 from campaigns.importing.reject_file import RejectFile
+from campaigns.importing.rows import LeadRow
 from campaigns.importing.taking import STAGING, Target, take
 from campaigns.imports import STATEMENT_TIMEOUT_S, advance, fail
 from campaigns.locality.place import block_of
@@ -146,6 +147,14 @@ async def import_file(
         source.table.close()
 
 
+def _blocks(rows: Iterable[LeadRow]) -> Iterator[str]:
+    """Of all numbers of these people."""
+    for row in rows:
+        yield block_of(row.number)
+        if row.others:
+            yield from map(block_of, row.others.split(","))
+
+
 async def _take_all(
     pool: Pool,
     target: Target,
@@ -181,7 +190,7 @@ async def _take_all(
         while chunk is not None:
             reading = loop.run_in_executor(None, next, read, None)
             try:
-                await know_blocks(pool, target.books, [block_of(row.number) for row in chunk.rows])
+                await know_blocks(pool, target.books, _blocks(chunk.rows))
                 taken = await take(conn, target, chunk)
             finally:
                 upcoming = await reading  # the file is not closed under its reader

@@ -12,6 +12,8 @@ from __future__ import annotations
 from typing import Final
 from uuid import UUID
 
+import asyncpg
+
 from campaigns.sql import OneConnection
 from campaigns.supply.filters import compile_filter
 from campaigns.supply.ordering import rank_sql
@@ -26,7 +28,9 @@ _TIMEOUT_S: Final = 900.0
 
 _OPEN = "update supplies set opened = $2 where project_id = $1 and wanted = $2"
 _FAR = "update supplies set judged = $3, to_judge = $4 where project_id = $1 and wanted = $2 returning project_id"
-_DONE = "update supplies set applied = $2, opened = $2, applied_at = clock_timestamp(), matching = $3 where project_id = $1 and wanted = $2"
+_DONE = "update supplies set applied = $2, opened = $2, applied_at = clock_timestamp(), matching = $3, error = null where project_id = $1 and wanted = $2"
+
+_FAILED = "update supplies set failed = wanted, error = $2 where project_id = $1"
 
 _JUDGED = """
 create temporary table judged on commit preserve rows as
@@ -48,7 +52,7 @@ _CLEAN = "drop table if exists judged; drop table if exists changes"
 
 
 async def sift(conn: OneConnection, project_id: UUID) -> bool:
-    """Judge all leads of a project by its supply as it is now; False when another does that at this moment, or when it was changed meanwhile.
+    """Judge all leads of a project by its supply as it is now; False when another does that at this moment, when it was changed meanwhile, or when it cannot be done (the supply's `error`).
 
     `conn` must not be in a transaction: each step is its own.
     """
@@ -56,6 +60,9 @@ async def sift(conn: OneConnection, project_id: UUID) -> bool:
         return False
     try:
         return await _sift(conn, project_id)
+    except asyncpg.DataError as error:
+        await conn.execute(_FAILED, project_id, str(error)[:500])
+        return False
     finally:
         await conn.execute(_CLEAN)
         await conn.execute("reset statement_timeout")
@@ -91,7 +98,7 @@ async def _sift(conn: OneConnection, project_id: UUID) -> bool:
 
 _WAITING = """
 select project_id from supplies
-where applied <> wanted or (resift and applied_at < clock_timestamp() - make_interval(secs => $1))
+where (applied <> wanted and failed is distinct from wanted) or (applied = wanted and resift and applied_at < clock_timestamp() - make_interval(secs => $1))
 order by changed_at
 """
 

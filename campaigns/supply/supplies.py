@@ -22,7 +22,10 @@ COUNT_S: Final = 60.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Supply:
-    """A project's filter (None: everybody) and order. `applied`: all leads are judged by it; meanwhile `judged` of `to_judge` are."""
+    """A project's filter (None: everybody) and order. `applied`: all leads are judged by it; meanwhile `judged` of `to_judge` are.
+
+    `error`: why they cannot be; the project is not dialled until it is changed.
+    """
 
     project_id: UUID
     filter: Any
@@ -34,6 +37,7 @@ class Supply:
     judged: int
     to_judge: int
     matching: int | None
+    error: str | None = None
 
 
 _GET = "select * from supplies where project_id = $1"
@@ -58,6 +62,7 @@ async def get_supply(conn: Connection, project_id: UUID) -> Supply:
         judged=row["judged"],
         to_judge=row["to_judge"],
         matching=row["matching"],
+        error=row["error"],
     )
 
 

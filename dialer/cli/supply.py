@@ -66,7 +66,7 @@ async def _asked(office: Office, operation: Any, project: str, **more: Any) -> A
 
 
 def _show(output: Output, supply: Any) -> None:
-    output.thing(shown(supply, "filter", "ordering", "alarm_hours", "applied", "applied_at", "judged", "to_judge", "matching"))  # fmt: skip
+    output.thing(shown(supply, "filter", "ordering", "alarm_hours", "applied", "applied_at", "judged", "to_judge", "matching", "error"))  # fmt: skip
 
 
 def _condition(text: str | None) -> Any:

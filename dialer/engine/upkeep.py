@@ -8,6 +8,7 @@ from datetime import timedelta
 import asyncpg
 
 from campaigns.supply import sifting
+from campaigns.supply.next_numbers import next_numbers
 from dialer.db import agents as agents_db
 from dialer.db import attempts as attempts_db
 from dialer.db import nodes as nodes_db
@@ -65,14 +66,19 @@ class Upkeep:
                 await pacing_states.save(conn, states, self._clock.now())
 
     async def keep_supply(self) -> None:
-        """Leads are judged by their project's filter after a change or an import, one project at a time; where calls change what it says, again and again."""
+        """Leads get their next number, and are judged by their project's filter after a change or an import, one project at a time; where calls change what it says, again and again."""
         while True:
             await asyncio.sleep(_SUPPLY_EVERY_S)
             try:
                 async with self._pool.acquire(timeout=5) as conn:
+                    await next_numbers(conn, self._clock.now())
                     for project_id in await sifting.waiting(conn, resift_after_s=_RESIFT_AFTER_S):
                         await sifting.sift(conn, project_id)
             except LOST:
+                continue
+            except (
+                asyncpg.UniqueViolationError
+            ):  # a list that was being taken has that next number now: the next look sees it
                 continue
 
     async def keep_samples(self) -> None:

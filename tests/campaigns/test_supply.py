@@ -268,6 +268,21 @@ async def test_a_judging_that_was_broken_off_or_overtaken_is_begun_again(
 
 
 @pytest.mark.services
+async def test_a_supply_that_cannot_be_judged_says_why_and_waits_for_a_change(pool: Pool, project: Project) -> None:
+    await a_lead(pool, project.id, zone="Mars/Olympus")
+    async with pool.acquire() as conn:
+        await set_supply(conn, project.id, condition=None, ordering=Ordering(by=OrderBy.FOLLOW_SUN))
+        assert not await sift(conn, project.id)
+        supply = await get_supply(conn, project.id)
+        assert (supply.applied, "Mars/Olympus" in (supply.error or "")) == (False, True)
+        assert await waiting(conn, resift_after_s=0) == []
+        await set_supply(conn, project.id, condition=None, ordering=Ordering())
+        assert await waiting(conn, resift_after_s=600) == [project.id]
+        assert await sift(conn, project.id)
+        assert (await get_supply(conn, project.id)).error is None
+
+
+@pytest.mark.services
 async def test_a_filter_on_history_is_asked_again_after_a_while(pool: Pool, project: Project) -> None:
     lead = await a_lead(pool, project.id)
     await use(pool, project, {"field": "attempts", "op": "=", "value": 0})

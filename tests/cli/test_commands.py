@@ -230,6 +230,25 @@ async def test_a_list_is_looked_at_taken_and_written_out_again(waihu: Waihu, tmp
     await run_in_thread(work)
 
 
+async def test_a_projects_supply_is_set_and_its_numbers_are_located(waihu: Waihu, tmp_path: Path) -> None:
+    def work() -> None:
+        waihu("project", "create", "Autumn")
+        condition = '{"field": "city", "op": "=", "value": "深圳"}'
+        assert waihu("supply", "count", "Autumn", "--filter", condition)[1] == {"matching": 0, "leads": 0}
+        code, made = waihu("supply", "set", "Autumn", "--filter", condition, "--order", "newest")
+        assert (code, made["applied"]) == (Exit.OK, False)
+        assert waihu("supply", "set", "Autumn", "--filter", "{")[0] == Exit.USAGE
+        assert waihu("supply", "lasting", "Autumn")[1]["alarm"] is True
+        table = tmp_path / "prefixes.csv"
+        table.write_text("prefix,province,city,carrier\n1381234,广东,深圳,x\n", encoding="utf-8")
+        assert waihu("locality", "load", str(table), "--name", "t", "--version", "1", "--use")[0] == Exit.OK
+        assert waihu("locality", "of", "13812345678")[1]["city"] == "深圳"
+        assert waihu("locality", "list")[1][0]["in_use"] is True
+        assert waihu("locality", "relocate")[1]["changed"] == 0
+
+    await run_in_thread(work)
+
+
 async def test_good_rows_are_imported_and_bad_ones_come_back(waihu: Waihu, tmp_path: Path) -> None:
     file = tmp_path / "list.csv"
     file.write_text("number,name\n13800000001,A\n13800000002,B\nnonsense,C\n", encoding="utf-8")

@@ -69,6 +69,7 @@ class Supply(Out):
     judged: int = Field(description="Leads that were moved so far, of `to_judge`.")
     to_judge: int
     matching: int | None = Field(description="Leads within the filter, when they were judged.")
+    error: str | None = Field(description="Why they cannot be judged: change the filter or the order.")
 
 
 class FilterToCount(In):
