@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Final
@@ -130,16 +131,13 @@ update recording_project_keys set master = $2, wrapped = $3, retired_at = coales
 
 _DESTROY = """
 update recordings set wrapped_key = null, key_destroyed_at = $2
-where id = $1 and project_key_id is not null and wrapped_key is not null
+where id = any($1) and project_key_id is not null and wrapped_key is not null
 """
 
 
-async def destroy(conn: Conn, recording_id: UUID, *, at: datetime) -> bool:
-    """Destroy the key of one recording: no copy of it can be opened any more, anywhere. False where there was none.
-
-    In the caller's transaction, with the audit row that says why.
-    """
-    return await conn.execute(_DESTROY, recording_id, at) == "UPDATE 1"
+async def destroy(conn: Conn, recording_ids: Sequence[UUID], *, at: datetime) -> int:
+    """Destroy the keys of recordings: no copy of them can be opened any more, anywhere. How many had one. In the transaction that notes why."""
+    return int((await conn.execute(_DESTROY, list(recording_ids), at)).rpartition(" ")[2])
 
 
 def destroyed() -> KeysRefused:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from recorder import keeping
+from recorder import file_keys, keeping
 from recorder.keeping import Kept
 from recorder.paths import locate
 from recorder.retention.judge import Copy, may_release
@@ -106,7 +106,9 @@ class Removals:
                 await asyncio.to_thread(self._unlink, [row["path"] for row in rows])
                 gone = [row["id"] for row in rows]
                 await conn.execute(_GONE, gone, self.clock())
-                await conn.execute(_KEYS_GONE, gone, self.clock())
+                # What has expired is erased on discs too: no copy opens without its key.
+                over = [row["recording_id"] for row in rows if row["kind"] == Kind.EXPIRED]
+                await file_keys.destroy(conn, over, at=self.clock())
             self.on_step(Step.NOTED)
 
     def _unlink(self, paths: Sequence[str]) -> None:
@@ -226,15 +228,10 @@ with held as (
 update recordings set state = held.was, reason = null from held where recordings.id = held.recording_id
 """
 _OPEN = """
-select id, path from recording_removals where file_gone_at is null and withdrawn_at is null order by id limit $1
+select id, path, recording_id, kind from recording_removals where file_gone_at is null and withdrawn_at is null order by id limit $1
 for update skip locked
 """
 _GONE = "update recording_removals set file_gone_at = $2 where id = any($1)"
-# What has expired is erased on discs too: no copy opens without its key.
-_KEYS_GONE = """
-update recordings r set wrapped_key = null, key_destroyed_at = $2
-from recording_removals m where m.id = any($1) and m.kind = 'expired' and r.id = m.recording_id and r.wrapped_key is not null
-"""
 
 _PROOF = """
 select id, recording_id, attempt_id, project_id, kind, path, sha256, bytes, policy, policy_version, verdict, at, by, file_gone_at, withdrawn_at

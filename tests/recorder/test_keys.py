@@ -158,8 +158,8 @@ async def test_a_destroyed_key_opens_no_copy_and_leaves_the_ledger_row(pool: Poo
     keys = made(tmp_path)
     row = await stored_call(pool, tmp_path, keys)
     async with pool.acquire() as conn:
-        assert await file_keys.destroy(conn, row["id"], at=NOW)
-        assert not await file_keys.destroy(conn, row["id"], at=NOW)
+        assert await file_keys.destroy(conn, [row["id"]], at=NOW) == 1
+        assert await file_keys.destroy(conn, [row["id"]], at=NOW) == 0
     after = await pool.fetchrow("select * from recordings where id = $1", row["id"])
     assert after is not None
     assert (after["wrapped_key"], after["key_destroyed_at"], after["sha256"]) == (None, NOW, row["sha256"])

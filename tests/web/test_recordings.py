@@ -227,7 +227,7 @@ async def test_a_recording_whose_key_was_destroyed_is_gone_for_everybody(house: 
     recording, _ = await a_sealed_recording(house, tmp_path)
     listener = await house.person(Role.ADMIN)
     async with house.pool.acquire() as conn:
-        assert await file_keys.destroy(conn, recording, at=NOON)
+        assert await file_keys.destroy(conn, [recording], at=NOON) == 1
     answer = await listener.ask("GET", f"/recordings/{recording}/audio")
     assert (answer.status, answer.error_id) == (410, "recording_key_destroyed")
     assert await house.audited("recording_listened") == []
