@@ -3,37 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import getpass
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
 from campaigns.masking import mask
-from dialer.cli.office import Office, actor, in_office, now, shown, uuid_of
+from dialer.cli.archive_work import bar, day_of, keys_of, ledger_of, settings_of, source_of
+from dialer.cli.office import Office, in_office, now, shown, uuid_of
 from dialer.cli.output import Output
-from dialer.db import audit_trail
 from dialer.domain.errors import BadRequest
 from dialer.web.archive import routes
-from recorder.archive.building import ArchiveSettings, Builder, alone
-from recorder.archive.building import Progress as Advance
+from recorder.archive.building import Builder, alone
 from recorder.archive.copying import Copier
 from recorder.archive.drive import Drive
 from recorder.archive.labels import print_sheets
-from recorder.archive.ledger import ArchiveLedger, DiscCopy
+from recorder.archive.ledger import DiscCopy
 from recorder.archive.media import Medium
-from recorder.archive.restoring import Restorer, rebuild
+from recorder.archive.rebuilding import rebuild
+from recorder.archive.restoring import Restorer
 from recorder.archive.rotation import Report, Targets, rotate, wait_for_disc
-from recorder.file_keys import FileKeys
-
-if TYPE_CHECKING:
-    from recorder.ledger import Conn
 
 app = typer.Typer(no_args_is_help=True, help="Recordings on discs: docs/discs.md.")
 Label = Annotated[str, typer.Argument(help="Label of the volume, W000001.")]
@@ -89,7 +80,7 @@ def run(
     output: Output = context.obj.output
 
     async def work(office: Office) -> tuple[Report, int]:
-        settings, ledger = _settings(office), _ledger(office)
+        settings, ledger = settings_of(office), ledger_of(office)
         targets = Targets(folders=tuple(to or ()), drive=drive if drive is not None else office.settings.archive_drive)
 
         async def ask(copy: DiscCopy, burner: Drive, blank: bool) -> bool:
@@ -101,9 +92,9 @@ def run(
             return found
 
         released = 0
-        with alone(settings.archive_dir), _bar(shown=not output.as_json) as advance:
+        with alone(settings.archive_dir), bar(shown=not output.as_json) as advance:
             report = await rotate(
-                Builder(ledger=ledger, settings=settings, mask=mask, keys=await _keys(office), progress=advance),
+                Builder(ledger=ledger, settings=settings, mask=mask, keys=await keys_of(office), progress=advance),
                 Copier(ledger=ledger, settings=settings, progress=advance),
                 targets, ask=ask, medium=medium, today=now().date(), wait=timedelta(days=wait_days),
             )  # fmt: skip
@@ -154,15 +145,15 @@ def verify(context: typer.Context, name: Name, source: From = None) -> int:
     output: Output = context.obj.output
 
     async def work(office: Office) -> tuple[str, list[dict[str, str]]]:
-        ledger = _ledger(office)
+        ledger = ledger_of(office)
         copy = await ledger.copy(name)
-        place = _source(source) or (Path(copy.location) if copy.kind == "folder" and copy.location else None)
+        place = source_of(source) or (Path(copy.location) if copy.kind == "folder" and copy.location else None)
         if place is None:
             raise BadRequest(
                 "archive_source_missing", f"{name} is a disc: put it into a drive and name the drive with --from."
             )
-        with _bar(shown=not output.as_json) as advance:
-            after, faults = await Copier(ledger=ledger, settings=_settings(office), progress=advance).verify(
+        with bar(shown=not output.as_json) as advance:
+            after, faults = await Copier(ledger=ledger, settings=settings_of(office), progress=advance).verify(
                 copy, place
             )
         return after.state, [{"path": fault.path, "problem": fault.problem} for fault in faults]
@@ -231,10 +222,10 @@ def fetch(
     output: Output = context.obj.output
 
     async def work(office: Office) -> Path:
-        settings, ledger = _settings(office), _ledger(office)
-        with alone(settings.archive_dir), _bar(shown=not output.as_json) as advance:
+        settings, ledger = settings_of(office), ledger_of(office)
+        with alone(settings.archive_dir), bar(shown=not output.as_json) as advance:
             copier = Copier(ledger=ledger, settings=settings, progress=advance)
-            return await copier.image(await ledger.volume(label), _source(source))
+            return await copier.image(await ledger.volume(label), source_of(source))
 
     output.done(str(in_office(work)))
 
@@ -291,8 +282,8 @@ def restore_volume(
     output: Output = context.obj.output
 
     async def work(office: Office) -> Any:
-        since, until = _day(office, day)
-        with _bar(shown=not output.as_json) as advance:
+        since, until = day_of(office, day)
+        with bar(shown=not output.as_json) as advance:
             return await _restorer(office, source, lambda done, total: advance("restoring", done, total)).volume(
                 label, since=since, until=until
             )
@@ -310,8 +301,8 @@ def rebuild_ledger(
     """Write into the ledger what volumes say and it does not know: after the database was lost."""
 
     async def work(office: Office) -> Any:
-        places = [_source(one) or Path(one) for one in sources]
-        return await rebuild(_ledger(office), places, keys=office.deps.file_keys)
+        places = [source_of(one) or Path(one) for one in sources]
+        return await rebuild(ledger_of(office), places, keys=office.deps.file_keys)
 
     found = in_office(work)
     context.obj.output.rows(
@@ -328,7 +319,7 @@ def labels(
     """Write the page with the labels of a volume's discs and the handover sheet, to be printed."""
 
     async def work(office: Office) -> Path:
-        ledger = _ledger(office)
+        ledger = ledger_of(office)
         volume = await ledger.volume(label)
         target = into / f"{label}.html"
         await asyncio.to_thread(into.mkdir, parents=True, exist_ok=True)
@@ -355,62 +346,5 @@ async def _release(office: Office, days: int, free_bytes: int | None) -> int:
             return gone
 
 
-async def _keys(office: Office) -> FileKeys | None:
-    """What seals the rows on volumes: as recordings are, or not at all."""
-    if not office.settings.recording_encryption:
-        return None
-    async with office.pool.acquire() as conn:
-        await office.deps.file_keys.prepare(conn, at=now())
-    return office.deps.file_keys
-
-
-def _settings(office: Office) -> ArchiveSettings:
-    return ArchiveSettings(archive_dir=office.settings.archive_dir, store_dir=office.settings.store_dir)
-
-
 def _restorer(office: Office, source: str | None, progress: Any = lambda _done, _total: None) -> Restorer:
-    return Restorer(ledger=_ledger(office), settings=_settings(office), source=_source(source), progress=progress)
-
-
-def _source(given: str | None) -> Path | None:
-    return None if given is None else Path(given.removeprefix("stdio:"))
-
-
-def _day(office: Office, day: str | None) -> tuple[Any, Any]:
-    from datetime import datetime
-
-    if day is None:
-        return None, None
-    try:
-        since = datetime.fromisoformat(day).replace(tzinfo=office.settings.business_zone)
-    except ValueError:
-        raise BadRequest("day_invalid", f"{day!r} is no day: 2026-03-10.") from None
-    return since, since + timedelta(days=1)
-
-
-def _ledger(office: Office) -> ArchiveLedger:
-    async def audit(conn: Conn, action: str, subject: str, detail: Mapping[str, Any]) -> None:
-        entry = audit_trail.Entry(
-            at=now(), user_id=None, actor=actor(), address=None, action=action, subject_type="archive", subject_id=subject, detail=dict(detail),
-        )  # fmt: skip
-        await audit_trail.write(conn, entry)
-
-    return ArchiveLedger(pool=office.pool, clock=now, by=getpass.getuser(), audit=audit)
-
-
-@contextmanager
-def _bar(*, shown: bool) -> Iterator[Advance]:
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=Console(stderr=True), transient=True, disable=not shown) as bar:
-        task = bar.add_task("archive", total=None)
-
-        def advance(phase: str, done: int, total: int) -> None:
-            bar.update(task, description=phase, completed=done, total=max(total, done))
-
-        yield advance
+    return Restorer(ledger=ledger_of(office), settings=settings_of(office), source=source_of(source), progress=progress)

@@ -7,7 +7,7 @@ import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
@@ -264,11 +264,6 @@ class ArchiveLedger:
         """A call's recording on volumes: the item and the volume's label, newest first."""
         rows = await self.pool.fetch(_WHERE, attempt_id)
         return [(Item(**{k: v for k, v in row.items() if k != "label"}), row["label"]) for row in rows]
-
-    async def expiring(self, before: date) -> list[Volume]:
-        """Sealed volumes whose year of expiry is over: their discs may be destroyed once everything on them is deleted."""
-        sealed = await self.volumes([VolumeState.SEALED])
-        return [volume for volume in sealed if volume.expiry_year < before.year]
 
 
 _VOLUME: Final = (

@@ -241,7 +241,7 @@ async def catalogue(archive: House) -> list[str]:
 
 
 async def test_the_catalogue_is_rebuilt_from_the_discs_alone_every_row_equal(archive: House) -> None:
-    from recorder.archive.restoring import rebuild
+    from recorder.archive.rebuilding import rebuild
 
     calls = await archive.recordings(40)
     await archive.pool.execute('update recordings set customer_db = -23.1, faults = \'[{"fault": "short", "ms": 7}]\'')
@@ -283,7 +283,7 @@ async def test_what_cannot_be_done_says_why(archive: House) -> None:
 async def test_where_recordings_are_sealed_no_full_number_is_on_the_disc_and_the_key_file_rebuilds_it(
     archive: House,
 ) -> None:
-    from recorder.archive.restoring import rebuild
+    from recorder.archive.rebuilding import rebuild
     from recorder.file_keys import FileKeys
     from recorder.keyring import KeySource
 
