@@ -44,6 +44,10 @@ def list_recordings(
     context: typer.Context,
     project: Annotated[str | None, typer.Option(help="Name or id of the project.")] = None,
     state: Annotated[str | None, typer.Option(help="pending, stored, missing or poisoned")] = None,
+    number: Annotated[str | None, typer.Option(help="The whole number.")] = None,
+    disposition: Annotated[str | None, typer.Option(help="Result of the call.")] = None,
+    tag: Annotated[str | None, typer.Option(help="A tag.")] = None,
+    text: Annotated[str | None, typer.Option(help="Part of the agent's note, two characters at least.")] = None,
     limit: Annotated[int, typer.Option(help="Most recordings shown.", min=1)] = 50,
 ) -> None:
     """Newest first; numbers are masked where the project masks them. Listening is the API's, because it is audited."""
@@ -52,7 +56,14 @@ def list_recordings(
     async def work(office: Office) -> list[Any]:
         return await office.all(
             routes.list_recordings,
-            query={"project_id": await office.id_of("project", project) if project else None, "state": state},
+            query={
+                "project_id": await office.id_of("project", project) if project else None,
+                "state": state,
+                "number": number,
+                "disposition": disposition,
+                "tag": tag,
+                "text": text,
+            },
             limit=limit,
         )
 

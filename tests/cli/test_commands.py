@@ -521,3 +521,18 @@ async def test_a_day_is_bundled_as_folder_and_zip_with_an_audit_row_for_each_rec
     assert zipfile.is_zipfile(into[1])
     assert (refused, "bundle_there_already" in sentence) == (Exit.USAGE, True)
     assert await pool.fetchval("select count(*) from audit_log where action = 'recording_exported'") == 2
+
+
+async def test_recordings_are_listed_by_number_result_and_note(
+    waihu: Waihu, pool: asyncpg.Pool[asyncpg.Record], tmp_path: Path
+) -> None:
+    await a_project(pool)
+    calls = [await a_stored_recording(pool, tmp_path / "store", number) for number in (1, 2)]
+    await pool.execute("update attempts set disposition = 'sale', note = '下周签合同' where id = $1", calls[0])
+
+    def build() -> Any:
+        asked = (["--number", "13000000002"], ["--disposition", "sale"], ["--text", "合同"], ["--tag", "vip"])
+        return [waihu("recordings", "list", *words) for words in asked]
+
+    found = [[row["call_id"] for row in rows] for _, rows in await run_in_thread(build)]
+    assert found == [[str(calls[1])], [str(calls[0])], [str(calls[0])], []]
