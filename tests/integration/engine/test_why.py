@@ -10,6 +10,7 @@ import pytest
 from dialer.db import pace_samples
 from dialer.engine import words
 from tests.builders import an_agent
+from tests.campaigns.test_claim_rules import a_rule, under
 from tests.integration.engine.conftest import Stage
 
 pytestmark = [pytest.mark.services]
@@ -51,6 +52,28 @@ async def test_a_lead_outside_the_hours_is_explained_by_them(stage: Stage) -> No
     await stage.start()
     said = await stage.engine.explain_lead(lead_id)
     assert (said["why"], said["sentence_zh"]) == ("outside_window", words.LIMITS["window"].zh)
+
+
+async def test_a_list_whose_zones_all_sleep_limits_its_project_by_the_window_of_its_rules(stage: Stage) -> None:
+    project = await stage.project(zone="UTC")
+    await stage.leads(project, 3)
+    now = datetime.now(UTC)  # noqa: TID251 - the engine's clock
+    days = [f"{now + timedelta(days=ahead):%a}".lower() for ahead in (0, 1)]
+    told = ", ".join(
+        f'{{ allowed = {str(ahead > 1).lower()}, at = {now + timedelta(days=ahead):%Y-%m-%dT12:00:00Z}, zone = "UTC" }}'
+        for ahead in (0, 2)
+    )
+    rule = a_rule("window", tests=told, days=days, open=[], unknown_zone="project")
+    await under(stage.pool, project, rule, at=now)
+    await stage.start()
+    await stage.agent(project)
+    await stage.until(
+        lambda: stage.engine.explain_project(project.id)["why"] == "window", "limited by the rules' window"
+    )
+    said = stage.engine.explain_project(project.id)
+    assert f"{now + timedelta(days=2):%Y-%m-%d} 00:00" in said["reason"]
+    assert await stage.pool.fetchval("select count(*) from leads where state = 'new' and attempts = 0") == 3
+    assert await stage.pool.fetchval("select count(*) from attempts") == 0
 
 
 async def test_the_last_decisions_of_a_project_say_what_limited_them(stage: Stage) -> None:
