@@ -69,7 +69,7 @@ def _reason(first: int) -> str:
          when {listed(number="l.number", client="p.client", project="p.id", region="l.region", at="$2::timestamptz")} then 'do_not_call'
          when l.region is null and exists (select from do_not_call_areas d where d.kind = 'region' and (d.client is null or d.client = p.client)
               and (d.project_id is null or d.project_id = p.id) and coalesce(d.expires_at, 'infinity') > $2) then 'region_unknown'
-         when {at["prefixes"]} && prefixes_of(l.number) or (cardinality({at["regions"]}) > 0 and coalesce(l.region = any ({at["regions"]}), true))
+         when (cardinality({at["prefixes"]}) > 0 and {at["prefixes"]} && prefixes_of(l.number)) or (cardinality({at["regions"]}) > 0 and coalesce(l.region = any ({at["regions"]}), true))
               then 'blind_region'
          when exists (select from unnest({at["scopes"]}) s (scope) where not exists (
               select from consents c where c.number = l.number and c.scope = s.scope and c.client in ('', p.client) and c.granted_at <= $2
