@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 # The aim, in abandoned calls left, and the pull towards it, by the cube root of the calls that the period allows; see `Steering`.
-_AIM, _PULL, _PULL_UP = 1.0, 2.6, 1.0
+_AIM, _PULL, _PULL_UP = 1.1, 2.6, 1.0
 _DRIFT, _DRIFT_REACH = 0.125, 1.0  # half of what would be critically damped
 _PERIOD_ANSWERS_OF_AGENT = 240.0  # a shift's; a longer period shows by its answers
 # The credit of a young period: this share of what its first answers will allow, for so many answers (of a few agents, of any, of each of many).
 _CREDIT = 0.3
 _FIRST_ANSWERS_OF_FEW, _FIRST_ANSWERS, _FIRST_ANSWERS_OF_AGENT = 150.0, 1_200.0, 60.0
-# With fewer calls than this left theta shrinks; in small teams, where a call is long in earning, to almost nothing.
-_RESERVE, _LEAST_CARE, _LEAST_CARE_FROM_AGENTS = 2.0, 0.3, 20.0
+# With fewer calls than this (and than this share of the aim) left theta shrinks with the square; in small teams, where a call is long in earning, to almost nothing.
+_RESERVE, _RESERVE_OF_AIM, _LEAST_CARE, _LEAST_CARE_FROM_AGENTS = 2.0, 0.5, 0.3, 20.0
 # The guard: so many calls beyond the room nothing is risked any more.
 _DEBT_CALLS_OF_AGENT, _DEBT_CALLS = 0.08, 5.0
 # A quarter of an hour shall stay under so many times the cap, where so many calls are allowed in it that it is not ruled by chance;
@@ -107,7 +107,8 @@ class Steering:
     def _care(self) -> float:
         """How much theta is to shrink, because little is left of the budget or of this quarter of an hour."""
         least = _LEAST_CARE * min(1.0, self.agents / _LEAST_CARE_FROM_AGENTS)
-        of_budget = max(least, min(1.0, self.room / _RESERVE))
+        reserve = max(_RESERVE, _RESERVE_OF_AIM * self.aim)
+        of_budget = max(least, min(1.0, self.room / reserve)) ** 2
         _, answered, abandoned = self.recent[0]
         allowed = _WINDOW_CAPS * self.cap * (self.answered - answered)
         if allowed < _WINDOW_SAYS:
