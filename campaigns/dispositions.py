@@ -17,13 +17,14 @@ from campaigns.states import Effect
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Disposition:
-    """A result of the project's list. `retry_after` is there when, and only when, the effect is a retry."""
+    """A result of the project's list. `retry_after` is there when, and only when, the effect is a retry; `growth_percent`: see `retry.RetryRule`."""
 
     code: str
     label_zh: str
     label_en: str
     effect: Effect
     retry_after: timedelta | None = None
+    growth_percent: int = 100
 
 
 DEFAULT_DISPOSITIONS: Final = (
@@ -40,15 +41,16 @@ DEFAULT_DISPOSITIONS: Final = (
 
 _SAVE = """
 with given as (
-    select * from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::interval[]) with ordinality
-        i (code, label_zh, label_en, effect, retry_after, position)
+    select * from unnest($2::text[], $3::text[], $4::text[], $5::text[], $6::interval[], $7::integer[]) with ordinality
+        i (code, label_zh, label_en, effect, retry_after, growth_percent, position)
 ), gone as (
     delete from dispositions where project_id = $1 and code <> all ($2::text[])
 )
-insert into dispositions (project_id, code, label_zh, label_en, effect, retry_after, position)
-select $1, code, label_zh, label_en, effect, retry_after, position from given
+insert into dispositions (project_id, code, label_zh, label_en, effect, retry_after, growth_percent, position)
+select $1, code, label_zh, label_en, effect, retry_after, growth_percent, position from given
 on conflict (project_id, code) do update
-set label_zh = excluded.label_zh, label_en = excluded.label_en, effect = excluded.effect, retry_after = excluded.retry_after, position = excluded.position
+set label_zh = excluded.label_zh, label_en = excluded.label_en, effect = excluded.effect, retry_after = excluded.retry_after, growth_percent = excluded.growth_percent,
+    position = excluded.position
 """
 
 
@@ -68,6 +70,7 @@ async def save(conn: Connection, project_id: UUID, dispositions: Sequence[Dispos
             [one.label_en for one in dispositions],
             [one.effect.value for one in dispositions],
             [one.retry_after for one in dispositions],
+            [one.growth_percent for one in dispositions],
         )
     except asyncpg.CheckViolationError as error:
         raise BadInput(

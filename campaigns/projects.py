@@ -126,10 +126,11 @@ select p.*,
         where a.project_id = p.id) as caller_numbers,
        (select coalesce(array_agg(a.agent_id), '{}') from project_agents a where a.project_id = p.id) as agent_ids,
        (select coalesce(jsonb_agg(jsonb_build_object('code', d.code, 'label_zh', d.label_zh, 'label_en', d.label_en, 'effect', d.effect,
-                                                     'retry_after_s', extract(epoch from d.retry_after)) order by d.position, d.code), '[]')
+                                                     'retry_after_s', extract(epoch from d.retry_after),
+                                                     'growth_percent', d.growth_percent) order by d.position, d.code), '[]')
         from dispositions d where d.project_id = p.id) as dispositions,
        (select coalesce(jsonb_agg(jsonb_build_object('outcome', r.outcome, 'retry_after_s', extract(epoch from r.retry_after),
-                                                     'max_times', r.max_times, 'counts', r.counts) order by r.outcome), '[]')
+                                                     'max_times', r.max_times, 'counts', r.counts, 'growth_percent', r.growth_percent) order by r.outcome), '[]')
         from retry_rules r where r.project_id = p.id) as retry_rules,
        (select array_agg(l.category order by l.category) from do_not_call_lists l) as list_names,
        (select array_agg(l.loaded_at order by l.category) from do_not_call_lists l) as list_times,
@@ -313,6 +314,7 @@ def _project(row: asyncpg.Record, rules: Mapping[UUID, RuleSet]) -> Project:
                 label_en=one["label_en"],
                 effect=Effect(one["effect"]),
                 retry_after=None if one["retry_after_s"] is None else timedelta(seconds=one["retry_after_s"]),
+                growth_percent=one["growth_percent"],
             )
             for one in row["dispositions"]
         ),
@@ -322,6 +324,7 @@ def _project(row: asyncpg.Record, rules: Mapping[UUID, RuleSet]) -> Project:
                 retry_after=timedelta(seconds=rule["retry_after_s"]),
                 max_times=rule["max_times"],
                 counts=rule["counts"],
+                growth_percent=rule["growth_percent"],
             )
             for rule in row["retry_rules"]
         ),

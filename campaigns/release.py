@@ -77,7 +77,7 @@ remembered as (                 -- for the caps on answered and abandoned calls;
     where c.number = locked.number and array_position(c.called, e.created_at) is not null
 ),
 judged as (
-    select e.*, r.retry_after, r.max_times, p.max_attempts,
+    select e.*, r.retry_after, r.growth_percent, r.max_times, p.max_attempts,
            case when e.outcome = 'not_sent' or r.counts = false then 1 else 0 end as given_back,
            (select count(*) from attempts b where b.lead_id = e.lead_id and b.number = e.number and b.outcome = e.outcome) as times_before,
            {_LISTED} as do_not_call
@@ -98,7 +98,7 @@ moved as (
                      when l.callback_agent_id is not null then 'callback'   -- promised by one agent: theirs to try again
                      else 'retry' end,
         next_at = case when j.outcome = 'not_sent' then j.ended_at
-                       when j.retry_after is not null then j.ended_at + j.retry_after else l.next_at end
+                       when j.retry_after is not null then j.ended_at + grown(j.retry_after, j.growth_percent, j.times_before) else l.next_at end
     from judged j
     where l.id = j.lead_id and l.state = 'in_flight'
     returning j.id, l.state, l.next_at
@@ -189,7 +189,8 @@ class Wrapped:
 _WRAP_UP = """
 with
 subject as materialized (
-    select a.id, a.lead_id, a.number, a.project_id, coalesce($6, a.agent_id) as agent_id, d.effect, d.retry_after, p.max_attempts,
+    select a.id, a.lead_id, a.number, a.project_id, coalesce($6, a.agent_id) as agent_id, d.effect, p.max_attempts,
+           grown(d.retry_after, d.growth_percent, (select count(*) from attempts b where b.lead_id = a.lead_id and b.disposition = $2 and b.id < a.id)) as retry_after,
            d.effect is not null and (d.effect <> 'callback' or $5::timestamptz is not null) as valid
     from attempts a
     join projects p on p.id = a.project_id

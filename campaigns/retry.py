@@ -17,6 +17,9 @@ from campaigns.errors import BadInput, Missing
 from campaigns.sql import Connection
 from campaigns.states import LeadState
 
+LONGEST_DELAY: Final = timedelta(days=30)
+"""To which a growing delay grows."""
+
 NEVER_DIALLED: Final = "not_sent"
 """The outcome of an attempt that was committed and never sent: its lead goes back as if nothing had been."""
 
@@ -26,12 +29,14 @@ class RetryRule:
     """After `outcome`: call again after `retry_after`, but at most `max_times` times because of this outcome.
 
     `counts`: it is one of the attempts that the project allows. (Caps on how often a number is called count it in any case.)
+    `growth_percent`: the delay after each further time, of the one before; 100 stays, 200 doubles, up to thirty days.
     """
 
     outcome: str
     retry_after: timedelta
     max_times: int
     counts: bool = True
+    growth_percent: int = 100
 
 
 DEFAULT_RETRY_RULES: Final = (
@@ -70,17 +75,29 @@ def after(
         return LeadMove(state=LeadState.DONE)
     if times_before >= rule.max_times or attempts - (not rule.counts) >= max_attempts:
         return LeadMove(state=LeadState.EXHAUSTED)
-    return LeadMove(state=LeadState.RETRY, next_at=ended_at + rule.retry_after)
+    return LeadMove(
+        state=LeadState.RETRY, next_at=ended_at + grown(rule.retry_after, rule.growth_percent, times_before)
+    )
+
+
+def grown(delay: timedelta, growth_percent: int, times_before: int) -> timedelta:
+    """The delay after so many earlier times; the database's function of this name says the same."""
+    if growth_percent == 100 or times_before == 0:
+        return delay
+    # So many seconds as thirty days have: the factor that takes any delay there.
+    factor = min((growth_percent / 100) ** min(times_before, 100), LONGEST_DELAY.total_seconds())
+    return max(delay, min(delay * factor, LONGEST_DELAY))
 
 
 _SAVE = """
 with gone as (
     delete from retry_rules where project_id = $1 and outcome <> all ($2::text[])
 )
-insert into retry_rules (project_id, outcome, retry_after, max_times, counts)
-select $1, i.outcome, i.retry_after, i.max_times, i.counts
-from unnest($2::text[], $3::interval[], $4::integer[], $5::boolean[]) i (outcome, retry_after, max_times, counts)
-on conflict (project_id, outcome) do update set retry_after = excluded.retry_after, max_times = excluded.max_times, counts = excluded.counts
+insert into retry_rules (project_id, outcome, retry_after, max_times, counts, growth_percent)
+select $1, i.outcome, i.retry_after, i.max_times, i.counts, i.growth_percent
+from unnest($2::text[], $3::interval[], $4::integer[], $5::boolean[], $6::integer[]) i (outcome, retry_after, max_times, counts, growth_percent)
+on conflict (project_id, outcome) do update set retry_after = excluded.retry_after, max_times = excluded.max_times, counts = excluded.counts,
+    growth_percent = excluded.growth_percent
 """
 
 
@@ -96,6 +113,7 @@ async def save(conn: Connection, project_id: UUID, rules: Sequence[RetryRule]) -
             [rule.retry_after for rule in rules],
             [rule.max_times for rule in rules],
             [rule.counts for rule in rules],
+            [rule.growth_percent for rule in rules],
         )
     except asyncpg.CheckViolationError as error:
         raise BadInput(

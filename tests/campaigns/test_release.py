@@ -15,9 +15,12 @@ from hypothesis import strategies as st
 from campaigns import retry
 from campaigns.callbacks import due_callbacks
 from campaigns.claim import claim, claim_number
+from campaigns.dispositions import Disposition
+from campaigns.dispositions import save as save_dispositions
 from campaigns.do_not_call import contains
 from campaigns.errors import BadInput, Missing
 from campaigns.leads import get_lead
+from campaigns.projects import load_project
 from campaigns.release import EndedAttempt, WrapUp, finish, wrap_up
 from campaigns.retry import RetryRule
 from campaigns.sql import Pool
@@ -120,6 +123,42 @@ async def test_the_retry_table_in_the_database_says_what_the_rule_in_python_says
             assert (finished.lead_state, finished.next_at) == (said.state, said.next_at), (path, place)
             given_back += outcome == "canceled"
             assert (await get_lead(pool, lead_id)).attempts == place + 1 - given_back
+
+
+@pytest.mark.parametrize(("growth", "hours"), [(100, [4, 4, 4]), (200, [4, 8, 16]), (1000, [4, 40, 400])])
+async def test_delays_grow_with_each_time_as_the_rule_and_the_result_say(
+    pool: Pool, growth: int, hours: list[int]
+) -> None:
+    delay = timedelta(hours=4)
+    project = await a_project(pool, max_attempts=100, daily_cap_per_number=100)
+    rule = RetryRule(outcome="busy", retry_after=delay, max_times=50, growth_percent=growth)
+    await retry.save(pool, project.id, [rule])
+    later = Disposition(
+        code="later", label_zh="再打", label_en="Later", effect=Effect.RETRY, retry_after=delay, growth_percent=growth
+    )
+    await save_dispositions(pool, project.id, [later])
+    project = await load_project(pool, project.id)
+    assert (project.retry_rules, project.dispositions) == ((rule,), (later,))
+    busy, spoken = await a_lead(pool, project.id), await a_lead(pool, project.id)
+    by_outcome, by_result = [], []
+    for place, _ in enumerate(hours):
+        now = NOON + timedelta(seconds=place)
+        attempt = await an_attempt(pool, project, busy, now=now)
+        (finished,) = await finish(pool, [EndedAttempt(attempt_id=attempt.attempt_id, outcome="busy", ended_at=LATER)])
+        by_outcome.append(finished.next_at)
+        attempt = await an_attempt(pool, project, spoken, now=now)
+        await finish(pool, [EndedAttempt(attempt_id=attempt.attempt_id, outcome="connected", ended_at=LATER)])
+        wrapped = await wrap_up(pool, WrapUp(attempt_id=attempt.attempt_id, disposition="later", now=LATER))
+        by_result.append(wrapped.next_at)
+    assert by_outcome == by_result == [LATER + timedelta(hours=one) for one in hours]
+
+
+@given(st.integers(0, 10_000), st.integers(100, 1000), st.integers(0, 100))
+def test_a_growing_delay_never_shrinks_and_ends_at_thirty_days(minutes: int, growth: int, times: int) -> None:
+    delay = timedelta(minutes=minutes)
+    grown = retry.grown(delay, growth, times)
+    assert delay <= grown <= max(delay, retry.LONGEST_DELAY)
+    assert retry.grown(delay, growth, times + 1) >= grown
 
 
 async def test_the_last_attempt_that_is_allowed_exhausts_the_lead(pool: Pool) -> None:

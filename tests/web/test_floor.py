@@ -36,7 +36,7 @@ async def test_a_project_from_draft_to_dialling(house: House) -> None:
     number = await admin.do("POST", "/caller-numbers", {"number": "+862112345678", "trunk_id": str(trunk.id)})
     await admin.do("PUT", f"{path}/caller-numbers", {"caller_number_ids": [number["id"]]})
     await admin.do("PUT", f"{path}/agents", {"agent_ids": [str(agent)]})
-    rules = [{"outcome": "busy", "retry_after_s": 900, "max_times": 2, "counts": False}]
+    rules = [{"outcome": "busy", "retry_after_s": 900, "max_times": 2, "counts": False, "growth_percent": 150}]
     assert (await admin.do("PUT", f"{path}/retry-rules", {"rules": rules}))["rules"] == rules
     assert {one["code"] for one in (await admin.get(f"{path}/dispositions"))["dispositions"]} >= {
         "agreed",

@@ -88,6 +88,7 @@ async def put_dispositions(call: Call, project_id: UUID, body: Dispositions) -> 
         campaign_dispositions.Disposition(
             code=one.code, label_zh=one.label_zh, label_en=one.label_en, effect=Effect(one.effect),
             retry_after=None if one.retry_after_s is None else timedelta(seconds=one.retry_after_s),
+            growth_percent=one.growth_percent,
         )
         for one in body.dispositions
     ]  # fmt: skip
@@ -123,6 +124,7 @@ async def put_retry_rules(call: Call, project_id: UUID, body: RetryRules) -> Ret
             retry_after=timedelta(seconds=one.retry_after_s),
             max_times=one.max_times,
             counts=one.counts,
+            growth_percent=one.growth_percent,
         )
         for one in body.rules
     ]
@@ -143,6 +145,7 @@ def dispositions_of(project: Project) -> Dispositions:
         Disposition.model_validate({
             "code": one.code, "label_zh": one.label_zh, "label_en": one.label_en, "effect": one.effect.value,
             "retry_after_s": seconds(one.retry_after),
+            "growth_percent": one.growth_percent,
         }) for one in project.dispositions
     ])  # fmt: skip
 
@@ -150,7 +153,7 @@ def dispositions_of(project: Project) -> Dispositions:
 def _retry_rules(project: Project) -> RetryRules:
     return RetryRules(rules=[
         RetryRule(
-            outcome=one.outcome, retry_after_s=seconds(one.retry_after) or 0, max_times=one.max_times, counts=one.counts
+            outcome=one.outcome, retry_after_s=seconds(one.retry_after) or 0, max_times=one.max_times, counts=one.counts, growth_percent=one.growth_percent
         )
         for one in project.retry_rules
     ])  # fmt: skip

@@ -239,6 +239,10 @@ class Disposition(In):
     label_en: Name
     effect: Literal["final", "retry", "callback", "do_not_call"]
     retry_after_s: Seconds | None = Field(default=None, description="For effect `retry`, and only there.")
+    growth_percent: Annotated[int, Field(ge=100, le=1000)] = Field(
+        default=100,
+        description="The delay after each further time, of the one before: 100 stays, 200 doubles, up to 30 days.",
+    )
 
     @model_validator(mode="after")
     def _retry_says_when(self) -> Disposition:
@@ -260,6 +264,10 @@ class RetryRule(In):
     retry_after_s: Seconds
     max_times: Annotated[int, Field(ge=0, le=100)]
     counts: bool = Field(default=True, description="Is it one of the attempts that the project allows?")
+    growth_percent: Annotated[int, Field(ge=100, le=1000)] = Field(
+        default=100,
+        description="The delay after each further time, of the one before: 100 stays, 200 doubles, up to 30 days.",
+    )
 
 
 class RetryRules(In):
