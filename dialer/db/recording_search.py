@@ -74,9 +74,14 @@ def statement(wanted: Wanted, *, before: UUID | None, limit: int) -> tuple[str, 
         arguments.append(before)
         where.append(f"r.attempt_id < ${len(arguments)}")
     arguments.append(limit)
+    newest = f"order by r.attempt_id desc limit ${len(arguments)}"
+    found = "found"
+    if wanted.text is not None or wanted.tag is not None:
+        # All hits from their index first: for a word that is nowhere, walking back from the newest would read everything.
+        found, newest = "hits", f"), found as materialized (select r.attempt_id from hits r {newest}"
     sql = f"""
-with found as materialized (
-    select r.attempt_id from recordings r where {" and ".join(where) or "true"} order by r.attempt_id desc limit ${len(arguments)}
+with {found} as materialized (
+    select r.attempt_id from recordings r where {" and ".join(where) or "true"} {newest}
 )
 select {RECORDING_COLUMNS} from found f join recordings r on r.attempt_id = f.attempt_id join projects p on p.id = r.project_id
 order by r.attempt_id desc
