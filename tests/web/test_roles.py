@@ -65,7 +65,7 @@ async def test_nobody_gets_anything_but_the_way_in(house: House) -> None:
         answer = await try_it(house.nobody(), one)
         if one.roles is None:
             assert one.path in {"/session", "/recordings/by-link/{token}"}
-            assert answer.status in {401, 403, 404, 422}, (
+            assert 400 <= answer.status < 500, (
                 f"{one.method} {one.path}: {answer.status}"
             )  # a link is a secret, and this is none
         else:
