@@ -49,6 +49,7 @@ FROM_TRUTH, FROM_TRUTH_ON_HARD_DAYS = 1.5, 4.0
 WINDOW_CAPS, WINDOW_AGENTS = 2.5, 20
 COLUMNS = ("1:1", "2:1", "3:1", "dial level", "tuned", "predictive", "predictive, cancels", "truth known")
 SHORT_FROM_AGENTS, SHORT_H = 200, 4.0
+FIRST_SEED = 1_000  # days that nothing was tuned on
 
 Map = Callable[[Callable[[int], Day], Iterable[int]], Iterable[Day]]
 Row = dict[str, Any]
@@ -160,7 +161,7 @@ def main(arguments: list[str]) -> int:
 
 def tables(asked: argparse.Namespace, run: Map) -> Iterable[Row]:
     """Row by row, printed as they come."""
-    seeds, columns = range(asked.seeds), asked.columns.split("|")
+    seeds, columns = range(FIRST_SEED, FIRST_SEED + asked.seeds), asked.columns.split("|")
     if asked.only != "hard":
         print(
             f"Utilisation % / abandoned %, {asked.seeds} days each\n{'agents, answers, cap':38}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 # The aim, in abandoned calls left, and the pull towards it, by the cube root of the calls that the period allows; see `Steering`.
-_AIM, _PULL, _PULL_UP = 1.1, 2.6, 1.0
+_AIM, _PULL, _PULL_UP = 1.0, 2.6, 1.0
 _DRIFT, _DRIFT_REACH = 0.125, 1.0  # half of what would be critically damped
 _PERIOD_ANSWERS_OF_AGENT = 240.0  # a shift's; a longer period shows by its answers
 # The credit of a young period: this share of what its first answers will allow, for so many answers (of a few agents, of any, of each of many).
@@ -18,9 +18,9 @@ _FIRST_ANSWERS_OF_FEW, _FIRST_ANSWERS, _FIRST_ANSWERS_OF_AGENT = 150.0, 1_200.0,
 _RESERVE, _RESERVE_OF_AIM, _LEAST_CARE, _LEAST_CARE_FROM_AGENTS = 2.0, 0.5, 0.3, 20.0
 # The guard: so many calls beyond the room nothing is risked any more.
 _DEBT_CALLS_OF_AGENT, _DEBT_CALLS = 0.08, 5.0
-# A quarter of an hour shall stay under so many times the cap, where so many calls are allowed in it that it is not ruled by chance;
-# with fewer than `_WINDOW_CALLS` left in it theta shrinks.
-_WINDOW_S, _WINDOW_STEP_S, _WINDOW_CAPS, _WINDOW_SAYS, _WINDOW_CALLS, _WINDOW_LEAST = 900.0, 15.0, 2.5, 4.0, 4.0, 0.05
+# A quarter of an hour shall stay under two and a half caps, where so many calls are allowed in it that it is not ruled by chance; with fewer than
+# `_WINDOW_CALLS` left under a little less (what rings can still be abandoned) theta shrinks.
+_WINDOW_S, _WINDOW_STEP_S, _WINDOW_CAPS, _WINDOW_SAYS, _WINDOW_CALLS, _WINDOW_LEAST = 900.0, 15.0, 2.4, 4.0, 4.0, 0.05
 _LOWEST, _HIGHEST = 0.13, 5.0  # of the cap
 _LIVE_ANSWERS = 50
 _CREW_HALF_LIFE_S = 300.0
