@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 # The aim, in abandoned calls left, and the pull towards it, by the cube root of the calls that the period allows; see `Steering`.
-_AIM, _PULL, _PULL_UP = 1.0, 2.6, 1.0
+_AIM, _PULL, _PULL_UP = 1.1, 2.6, 1.0
 _DRIFT, _DRIFT_REACH = 0.125, 1.0  # half of what would be critically damped
 _PERIOD_ANSWERS_OF_AGENT = 240.0  # a shift's; a longer period shows by its answers
 # The credit of a young period: this share of what its first answers will allow, for so many answers (of a few agents, of any, of each of many).
@@ -19,8 +19,8 @@ _RESERVE, _RESERVE_OF_AIM, _LEAST_CARE, _LEAST_CARE_FROM_AGENTS = 2.0, 0.5, 0.3,
 # The guard: so many calls beyond the room nothing is risked any more.
 _DEBT_CALLS_OF_AGENT, _DEBT_CALLS = 0.08, 5.0
 # A quarter of an hour shall stay under two and a half caps, where so many calls are allowed in it that it is not ruled by chance; with fewer than
-# `_WINDOW_CALLS` left under a little less (what rings can still be abandoned) theta shrinks.
-_WINDOW_S, _WINDOW_STEP_S, _WINDOW_CAPS, _WINDOW_SAYS, _WINDOW_CALLS, _WINDOW_LEAST = 900.0, 15.0, 2.4, 4.0, 4.0, 0.05
+# `_WINDOW_CALLS` left under a little less (what rings can still be abandoned) theta shrinks. A crew of which half has left is still guarded.
+_WINDOW_S, _WINDOW_STEP_S, _WINDOW_CAPS, _WINDOW_SAYS, _WINDOW_CALLS, _WINDOW_LEAST = 900.0, 15.0, 2.4, 8.0, 4.0, 0.05
 _LOWEST, _HIGHEST = 0.13, 5.0  # of the cap
 _LIVE_ANSWERS = 50
 _CREW_HALF_LIFE_S = 300.0
@@ -42,20 +42,27 @@ class Steering:
     answered: int = 0
     abandoned: int = 0
     drift: float = 0.0
+    busiest: float = 0.0  # abandoned calls that the busiest quarter of an hour of this period allowed
     recent: deque[tuple[float, int, int]] = field(default_factory=deque)  # at, answered, abandoned
 
     def see(self, at_s: float, seconds: float, cap: float, agents: int, answered: int, abandoned: int) -> None:
-        """The budget's two counts, so many seconds later. A new period begins when they fall."""
-        if answered < self.answered or abandoned < self.abandoned:
-            self.recent.clear()
+        """The budget's two counts, so many seconds later.
+
+        Counts that jump were read, not lived through: a new period has begun, or old calls have left a rolling one.
+        """
+        new, lost = answered - self.answered, abandoned - self.abandoned
+        if not 0 <= new <= _LIVE_ANSWERS or lost < 0:
+            if answered < self.answered / 2:
+                self.recent.clear()
+                self.busiest = 0.0
+            self.recent = deque((at, then + new, gone + lost) for at, then, gone in self.recent)
+            new = 0
         if not self.recent or at_s - self.recent[-1][0] >= _WINDOW_STEP_S:
             self.recent.append((at_s, answered, abandoned))
             while at_s - self.recent[0][0] > _WINDOW_S:
                 self.recent.popleft()
-        new = answered - self.answered
-        if not 0 <= new <= _LIVE_ANSWERS:  # counts that were read, not lived through
-            new = 0
         self.cap, self.answered, self.abandoned = cap, answered, abandoned
+        self.busiest = max(self.busiest, self._allowed_lately)
         share = 1 - 0.5 ** (seconds / _CREW_HALF_LIFE_S) if self.agents else 1.0
         self.agents += share * (agents - self.agents)
         if new:
@@ -109,12 +116,16 @@ class Steering:
         least = _LEAST_CARE * min(1.0, self.agents / _LEAST_CARE_FROM_AGENTS)
         reserve = max(_RESERVE, _RESERVE_OF_AIM * self.aim)
         of_budget = max(least, min(1.0, self.room / reserve)) ** 2
-        _, answered, abandoned = self.recent[0]
-        allowed = _WINDOW_CAPS * self.cap * (self.answered - answered)
-        if allowed < _WINDOW_SAYS:
+        if self.busiest < _WINDOW_SAYS or self._allowed_lately < _WINDOW_SAYS / 2:
             return of_budget
+        allowed, abandoned = self._allowed_lately, self.recent[0][2]
         of_window = max(_WINDOW_LEAST, min(1.0, (allowed - self.abandoned + abandoned) / _WINDOW_CALLS)) ** 2
         return min(of_budget, of_window)
+
+    @property
+    def _allowed_lately(self) -> float:
+        """Abandoned calls that the present quarter of an hour allows."""
+        return _WINDOW_CAPS * self.cap * (self.answered - self.recent[0][1])
 
     def to_state(self) -> dict[str, Any]:
         """As plain data."""

@@ -54,7 +54,8 @@ def test_a_day_may_begin_with_a_credit_that_melts() -> None:
 def test_a_bad_quarter_of_an_hour_makes_careful_though_the_day_is_good() -> None:
     good = steering(10_000, 200)
     before = good.theta
-    good.see(300.0, 3.0, 0.03, 20, 10_150, 210)
+    for step in range(1, 6):
+        good.see(60.0 * step, 3.0, 0.03, 20, 10_000 + 30 * step, 200 + 2 * step)
     assert good.theta < before / 4
 
 
@@ -74,3 +75,28 @@ def test_it_goes_on_after_a_restart_where_it_was() -> None:
     again.see(300.0, 0.0, 0.03, 20, 10_199, 200)
     late.see(300.0, 0.0, 0.03, 20, 10_199, 200)
     assert again.theta == late.theta
+
+
+def test_calls_that_leave_a_rolling_period_leave_the_quarter_of_an_hour_as_it_was() -> None:
+    day = steering(5_000, 100)
+    for second in range(1, 900):
+        day.see(float(second), 1.0, 0.03, 20, 5_000 + second // 3, 100 + second // 40)
+    careful = day.theta
+    assert careful < steering(5_300, 122).theta / 2
+    day.see(900.0, 1.0, 0.03, 20, 5_000, 100)  # 300 answered and 22 abandoned of yesterday are too old
+    assert day.theta < 1.2 * careful
+
+
+def test_a_crew_of_which_half_has_left_is_guarded_as_before_and_one_that_was_always_small_is_not() -> None:
+    def after_a_bad_quarter_of_an_hour(*, answers_before: int) -> Steering:
+        day = steering(5_000, 60)
+        for second in range(1, 901):
+            day.see(float(second), 1.0, 0.03, 20, 5_000 + second * answers_before // 900, 60)
+        for second in range(901, 1_801):
+            late = second - 900
+            day.see(float(second), 1.0, 0.03, 20, 5_000 + answers_before + late * 70 // 900, 60 + late * 5 // 900)
+        return day
+
+    usual = steering(5_200, 65).theta
+    assert after_a_bad_quarter_of_an_hour(answers_before=140).theta < usual / 2
+    assert after_a_bad_quarter_of_an_hour(answers_before=70).theta > usual / 2
