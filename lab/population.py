@@ -10,7 +10,8 @@ from lab.carrier.behaviour import PREFIXES, RING_S, SERIALS, TALK_S, Behaviour, 
 
 # What a Chinese consumer list gives in the daytime, roughly: four in ten answer.
 CITY: Mapping[Behaviour, float] = {
-    Behaviour.HUMAN: 0.34,
+    Behaviour.HUMAN: 0.33,
+    Behaviour.PRESSES_KEYS: 0.01,
     Behaviour.NO_ANSWER: 0.20,
     Behaviour.POWERED_OFF: 0.09,
     Behaviour.VACANT: 0.06,

@@ -196,11 +196,7 @@ async def waveform(conn: Conn, recording_id: UUID) -> Waveform | None:
     return None if row is None else Waveform(**dict(row))
 
 
-# Not waited for: a server that dies forgets it at most, and a stored file without legs is then read back once more.
-_VERIFIED = """
-with unhurried as (select set_config('synchronous_commit', 'off', true))
-update recordings set verified_at = $3 from unhurried where attempt_id = $1 and sha256 = $2 and state = 'stored'
-"""
+_VERIFIED = "update recordings set verified_at = $3 where attempt_id = $1 and sha256 = $2 and state = 'stored'"
 
 
 async def record_verified(conn: Conn, attempt_id: UUID, sha256: bytes, *, at: datetime) -> None:

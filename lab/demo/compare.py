@@ -21,6 +21,7 @@ OFF_THE_WIRE = frozenset({Outcome.NOT_SENT})
 
 FITS: Mapping[Behaviour, frozenset[Outcome]] = {
     Behaviour.HUMAN: ANSWERED | {Outcome.NO_ANSWER},
+    Behaviour.PRESSES_KEYS: ANSWERED | {Outcome.NO_ANSWER},
     Behaviour.VOICEMAIL: ANSWERED | {Outcome.NO_ANSWER},
     Behaviour.ONE_WAY_AUDIO: ANSWERED | {Outcome.NO_ANSWER},
     Behaviour.EARLY_MEDIA: ANSWERED | {Outcome.NO_ANSWER},
@@ -36,6 +37,7 @@ FITS: Mapping[Behaviour, frozenset[Outcome]] = {
 }
 """What may become of a call to a number that behaves so. A call that we give up may end as canceled whatever the number."""
 
+_MUTE = frozenset({Behaviour.ONE_WAY_AUDIO, Behaviour.PRESSES_KEYS})
 START_TOLERANCE = timedelta(seconds=5)
 ANSWER_TOLERANCE = timedelta(seconds=1.5)
 SHORTER_MS = 1_500  # a recording may lack so much of the conversation (start of the legs, a broken end)
@@ -107,7 +109,7 @@ def compare(
 ) -> list[Mismatch]:
     """Every contradiction, attempt by attempt.
 
-    Someone whose line carries no sound (one-way audio) gives Asterisk no packet to time a recording by while they are on hold: nothing
+    Someone whose line carries no sound (one-way audio, or keys alone) gives Asterisk no packet to time a recording by while they are on hold: nothing
     is recorded of that time, nobody speaks in it, and the ledger says so (`leg_silent`, `short`). Such a recording may be shorter.
     """
     found: list[Mismatch] = []
@@ -117,7 +119,7 @@ def compare(
     found += unpaired
     for attempt, call in pairs:
         found += _against_carrier(attempt, call)
-    mute = frozenset(attempt.id for attempt, call in pairs if call.behaviour is Behaviour.ONE_WAY_AUDIO)
+    mute = frozenset(attempt.id for attempt, call in pairs if call.behaviour in _MUTE)
     found += _against_recordings(attempts, {recording.attempt_id: recording for recording in recordings}, mute)
     return found
 

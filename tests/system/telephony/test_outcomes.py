@@ -11,6 +11,7 @@ from tests.system.telephony.scene import HANG_UP, Scene
 # behaviour → (answered, Reason of the OriginateResponse, Hangup cause, TechCause)
 SEEN = {
     Behaviour.HUMAN: (True, 4, 16, ""),
+    Behaviour.PRESSES_KEYS: (True, 4, 16, ""),
     Behaviour.BUSY: (False, 0, 17, "486"),
     Behaviour.NO_ANSWER: (False, 0, 19, "480"),
     Behaviour.REJECTED: (False, 0, 21, "403"),
