@@ -75,9 +75,7 @@ def use(
 
     async def work(office: Office) -> Any:
         project_id = await office.id_of("project", project)
-        found = [await _find(office, name) for name in pack or []]
-        wanted = [{"pack": one.pack, "version": one.version} for one in found]
-        return await office.do(routes.put_chosen, project_id=project_id, body={"packs": wanted})
+        return await office.do(routes.put_chosen, project_id=project_id, body={"packs": await _wanted(office, pack)})
 
     chosen = [f"{one.pack}@{one.version}" for one in in_office(work).packs]
     output.done(f"in force: {', '.join(chosen) or 'no pack'}", packs=chosen)
@@ -105,9 +103,7 @@ def dry_run(
 
     async def work(office: Office) -> Any:
         project_id = await office.id_of("project", project)
-        found = [await _find(office, name) for name in pack or []]
-        wanted = [{"pack": one.pack, "version": one.version} for one in found]
-        return await office.do(gates.try_packs, project_id=project_id, body={"packs": wanted})
+        return await office.do(gates.try_packs, project_id=project_id, body={"packs": await _wanted(office, pack)})
 
     told = in_office(work)
     if output.as_json:
@@ -119,6 +115,11 @@ def dry_run(
     output.rows(
         [one.model_dump() for one in told.changes], empty="No lead would be held back by another reason than now."
     )
+
+
+async def _wanted(office: Office, names: list[str] | None) -> list[dict[str, Any]]:
+    found = [await _find(office, name) for name in names or []]
+    return [{"pack": one.pack, "version": one.version} for one in found]
 
 
 async def _find(office: Office, name: str) -> Any:

@@ -14,7 +14,6 @@ import pytest
 
 from dialer.domain.roles import Role
 from dialer.web.deps import WebSettings
-from lab.errors import ProgramMissing
 from lab.nginx import Nginx
 from recorder.keyring import KeySource
 from recorder.master import make_master
@@ -172,10 +171,7 @@ class TestBehindNginx:
             f"location /kept/ {{ internal; alias {house.deps.store_dir}/; }} location / {{ proxy_pass {house.base}; }}"
         )
         nginx = Nginx(tmp_path, locations)
-        try:
-            await nginx.start()
-        except ProgramMissing as missing:
-            pytest.skip(str(missing))
+        await nginx.start()
         yield nginx.url
         await nginx.stop()
 
