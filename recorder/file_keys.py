@@ -114,6 +114,14 @@ class FileKeys:
         return count
 
 
+_IN_USE = "select distinct master from recording_project_keys where wrapped is not null"
+
+
+async def masters_in_use(conn: Conn) -> set[str]:
+    """Names of the master keys without which something sealed cannot be opened."""
+    return {row["master"] for row in await conn.fetch(_IN_USE)}
+
+
 _EVER = "select exists (select from recording_project_keys)"
 _PROJECT_KEY = "select id, master, wrapped from recording_project_keys where id = $1"
 _CURRENT = """

@@ -5,7 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 
-from dialer.doctor import asterisk, cdr, clock, codecs, directories, faces, names, postgres, programs, redis, trunks
+from dialer.doctor import (
+    asterisk,
+    cdr,
+    clock,
+    codecs,
+    directories,
+    faces,
+    keeping,
+    names,
+    postgres,
+    programs,
+    redis,
+    trunks,
+)
 from dialer.doctor.finding import Check, Finding, fault
 from dialer.settings import Settings
 
@@ -23,6 +36,8 @@ CHECKS: dict[str, Check] = {
     "redis": redis.server,
     "directories": directories.rights_and_room,
     "codecs": codecs.encoder,
+    "recording keys": keeping.master_keys,
+    "archive programs": keeping.archive_programs,
     "asterisk": asterisk.manager,
     "agi": asterisk.agi_route,
     "cdr": cdr.file,

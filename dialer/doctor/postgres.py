@@ -21,16 +21,16 @@ SKEW_FAULT_S = 5.0
 _CONNECT_S = 5.0
 
 
-class _Unreachable(Exception):
+class Unreachable(Exception):
     """The connection could not be made; the argument is what was seen."""
 
 
 @asynccontextmanager
-async def _connection(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
+async def connect(settings: Settings) -> AsyncIterator[asyncpg.Connection]:
     try:
         connection = await asyncpg.connect(settings.database_url, timeout=_CONNECT_S, command_timeout=_CONNECT_S)
     except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError, ValueError) as error:
-        raise _Unreachable(str(error) or type(error).__name__) from error
+        raise Unreachable(str(error) or type(error).__name__) from error
     try:
         yield connection
     finally:
@@ -45,7 +45,7 @@ def _where(settings: Settings) -> str:
 async def server(settings: Settings) -> list[Finding]:
     """The server answers, is new enough, has room for our connections, keeps what it acknowledged, and we may write."""
     try:
-        async with _connection(settings) as connection:
+        async with connect(settings) as connection:
             version = int(await connection.fetchval("show server_version_num"))
             text = await connection.fetchval("show server_version")
             limit = int(await connection.fetchval("show max_connections"))
@@ -57,7 +57,7 @@ async def server(settings: Settings) -> list[Finding]:
             read_only = await connection.fetchval(
                 "select pg_is_in_recovery() or current_setting('transaction_read_only')::boolean"
             )
-    except _Unreachable as error:
+    except Unreachable as error:
         return [
             fault(
                 "postgresql",
@@ -117,9 +117,9 @@ async def schema_gap(connection: Connection) -> tuple[list[str], list[str], int]
 async def schema(settings: Settings) -> list[Finding]:
     """Every migration of this version is applied, and none that it does not know."""
     try:
-        async with _connection(settings) as connection:
+        async with connect(settings) as connection:
             missing, unknown, applied = await schema_gap(connection)
-    except _Unreachable:
+    except Unreachable:
         return [fault("schema", "not examined: PostgreSQL is not reached", "See the finding for postgresql.")]
     except asyncpg.PostgresError as error:
         return [
@@ -145,12 +145,12 @@ async def schema(settings: Settings) -> list[Finding]:
 async def clock_skew(settings: Settings) -> list[Finding]:
     """PostgreSQL's clock and ours agree; leases between engines are judged by the one, callbacks by the other."""
     try:
-        async with _connection(settings) as connection:
+        async with connect(settings) as connection:
             await connection.fetchval("select 1")
             before = datetime.now(UTC)  # noqa: TID251  # the machine's own clock is what is examined
             theirs: datetime = await connection.fetchval("select clock_timestamp()")
             after = datetime.now(UTC)  # noqa: TID251  # as above
-    except _Unreachable:
+    except Unreachable:
         return [fault("postgresql clock", "not examined: PostgreSQL is not reached", "See the finding for postgresql.")]
     return [judge_skew((theirs - (before + (after - before) / 2)).total_seconds())]
 

@@ -1,6 +1,6 @@
 """Runs the benchmarks one after another, each in a process of its own, and sums up what they measured.
 
-    python -m tests.benchmarks [part of a name ...]
+    python -m tests.benchmarks [name, or the beginning of one ...]
 
 A benchmark is a module bench_*.py with `main()`, which prints for each figure a line of five columns, with two spaces or more, or a bar, between them:
 
@@ -65,7 +65,9 @@ def run(module: str) -> list[Figure]:
 
 def main(words: list[str]) -> int:
     modules = [
-        path.stem for path in sorted(_HERE.glob("bench_*.py")) if not words or any(word in path.stem for word in words)
+        path.stem
+        for path in sorted(_HERE.glob("bench_*.py"))
+        if not words or any(path.stem.startswith(f"bench_{word}") for word in words)
     ]
     if not modules:
         print(f"no benchmark is called like {' or '.join(words)}")

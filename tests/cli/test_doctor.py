@@ -7,12 +7,27 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
+from uuid import uuid4
 
 import asyncpg
 import pytest
 
-from dialer.doctor import CHECKS, Finding, Level, cdr, clock, codecs, directories, examine, faces, names, programs
+from dialer.doctor import (
+    CHECKS,
+    Finding,
+    Level,
+    cdr,
+    clock,
+    codecs,
+    directories,
+    examine,
+    faces,
+    keeping,
+    names,
+    programs,
+)
 from dialer.doctor import postgres as pg
 from dialer.doctor import redis as redis_check
 from dialer.doctor.asterisk import judge_agi, judge_rights
@@ -20,6 +35,10 @@ from dialer.settings import Settings
 from lab.ports import free_port
 from lab.postgres import Postgres
 from lab.redis import Redis
+from recorder.file_keys import FileKeys
+from recorder.keyring import KeySource
+from recorder.sealing import Seal
+from tests.builders import a_project
 
 
 @pytest.fixture
@@ -219,6 +238,43 @@ async def test_missing_encoder_is_a_fault(settings: Settings) -> None:
 
 
 # --- call records
+
+
+async def test_key_file_is_asked_for_only_once_something_was_sealed(
+    settings: Settings, tmp_path: Path, database_url: str, pool: Pool
+) -> None:
+    well = settings.model_copy(
+        update={"database_url": database_url, "recording_keys": tmp_path / "keys" / "recording.keys"}
+    )
+    assert levels(await keeping.master_keys(well)) == {Level.OK}
+    source = KeySource(path=well.recording_keys)
+    source.make("first")
+    project = await a_project(pool)
+    async with pool.acquire() as connection:
+        seal = Seal(attempt_id=uuid4(), key=bytes(32))
+        await FileKeys(source).wrap(connection, project.id, seal, at=datetime(2026, 3, 2, 9, tzinfo=UTC))
+    assert "first in use" in the(await keeping.master_keys(well), "recording keys").seen
+
+    well.recording_keys.rename(tmp_path / "away")
+    missing = the(await keeping.master_keys(well), "recording keys")
+    assert missing.level is Level.FAULT
+    assert "backup" in missing.seen
+
+    source.make("second")
+    lacking = the(await keeping.master_keys(well), "recording keys")
+    assert lacking.level is Level.FAULT
+    assert "first" in lacking.seen
+
+    well.recording_keys.chmod(0o644)
+    assert "chmod 600" in the(await keeping.master_keys(well), "recording keys").seen
+
+
+async def test_missing_archive_program_is_a_warning_that_names_it(settings: Settings) -> None:
+    assert levels(await keeping.archive_programs(settings, programs=("sh",))) == {Level.OK}
+    missing = the(await keeping.archive_programs(settings, programs=("sh", "no-such-burner")), "archive programs")
+    assert missing.level is Level.WARNING
+    assert "no-such-burner" in missing.seen
+    assert "no-such-burner" in missing.do
 
 
 def test_call_record_file_is_examined(tmp_path: Path) -> None:
