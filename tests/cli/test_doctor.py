@@ -14,6 +14,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from campaigns.sql import Pool
 from dialer.doctor import (
     CHECKS,
     Finding,
