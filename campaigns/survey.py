@@ -19,6 +19,7 @@ from enum import StrEnum
 from typing import Any, Final
 
 from campaigns.errors import BadInput
+from campaigns.ways import circle, reached
 
 MAX_STEPS: Final = 200
 
@@ -122,15 +123,16 @@ def problems_of(survey: Survey, prompts: Collection[str] | None = None) -> list[
     found = [*_of_steps(survey, prompts)]
     if survey.start not in survey.steps:
         return [*found, Problem(step=survey.start, what="start_unknown", sentence="The start names no step.")]
-    reached = _reached(survey)
+    ways = {name: tuple(step.leads_to) for name, step in survey.steps.items()}
+    there = reached(ways, survey.start)
     found += [
         Problem(step=name, what="unreachable", sentence="No way leads to this step.")
         for name in survey.steps
-        if name not in reached
+        if name not in there
     ]
-    if circle := _circle(survey):
-        way = " → ".join(circle)
-        found.append(Problem(step=circle[0], what="endless", sentence=f"The steps lead round in a circle: {way}."))
+    if round_trip := circle(ways):
+        way = " → ".join(round_trip)
+        found.append(Problem(step=round_trip[0], what="endless", sentence=f"The steps lead round in a circle: {way}."))
     return found
 
 
@@ -145,33 +147,3 @@ def _of_steps(survey: Survey, prompts: Collection[str] | None) -> Iterator[Probl
             yield Problem(step=name, what="no_prompt", sentence="There is nothing to say: name a prompt.")
         if prompts is not None and step.prompt is not None and step.prompt not in prompts:
             yield Problem(step=name, what="prompt_missing", sentence=f"There is no prompt {step.prompt!r} on the node.")
-
-
-def _reached(survey: Survey) -> set[str]:
-    reached, waiting = set[str](), [survey.start]
-    while waiting:
-        name = waiting.pop()
-        if name in survey.steps and name not in reached:
-            reached.add(name)
-            waiting += survey.steps[name].leads_to
-    return reached
-
-
-def _circle(survey: Survey) -> list[str]:
-    """A way that comes back to where it began, or nothing. Steps are done when all that follows them is."""
-    done: set[str] = set()
-    for first in survey.steps:
-        way: list[str] = []
-        branches: list[Iterator[str]] = [iter((first,))]
-        while branches:
-            name = next(branches[-1], None)
-            if name is None:
-                branches.pop()
-                if way:
-                    done.add(way.pop())
-            elif name in way:
-                return [*way[way.index(name) :], name]
-            elif name in survey.steps and name not in done:
-                way.append(name)
-                branches.append(survey.steps[name].leads_to)
-    return []

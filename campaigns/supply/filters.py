@@ -15,10 +15,9 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any, Final
 
+from campaigns.conditions import Folding, Malformed, fold
 from campaigns.errors import BadInput
 
-MAX_DEPTH: Final = 10
-MAX_CONDITIONS: Final = 200
 MAX_VALUES: Final = 1000
 
 # The lead is `l`, its place `pl`.
@@ -61,7 +60,6 @@ class Compiled:
 class _Compiler:
     first: int
     arguments: list[object] = field(default_factory=list)
-    conditions: int = 0
     uses_history: bool = False
     uses_time: bool = False
 
@@ -73,7 +71,17 @@ class _Compiler:
 def compile_filter(condition: object, *, first: int = 1) -> Compiled:
     """The condition as SQL. None is everybody. Errors: BadInput `filter_malformed`, with the path to what is wrong."""
     compiler = _Compiler(first)
-    sql = "true" if condition is None else _node(compiler, condition, "filter", 1)
+    folding: Folding[str] = Folding(
+        leaf=lambda node, path: f"coalesce({_leaf(compiler, node, path)}, false)",
+        all_of=lambda parts: f"({' and '.join(parts)})",
+        any_of=lambda parts: f"({' or '.join(parts)})",
+        not_of=lambda part: f"(not {part})",
+        leaves="field or custom",
+    )
+    try:
+        sql = "true" if condition is None else fold(condition, folding, "filter")
+    except Malformed as error:
+        raise BadInput("filter_malformed", str(error), path=error.path) from error
     return Compiled(
         sql=sql,
         arguments=tuple(compiler.arguments),
@@ -82,41 +90,17 @@ def compile_filter(condition: object, *, first: int = 1) -> Compiled:
     )
 
 
-def _wrong(path: str, why: str) -> BadInput:
-    return BadInput("filter_malformed", f"{path}: {why}", path=path)
-
-
-def _node(compiler: _Compiler, node: object, path: str, depth: int) -> str:
-    if depth > MAX_DEPTH:
-        raise _wrong(path, f"conditions lie at most {MAX_DEPTH} deep.")
-    if not isinstance(node, Mapping):
-        raise _wrong(path, "a condition is an object with all, any, not, field or custom.")
-    keys = set(node)
-    if keys == {"not"}:
-        return f"(not {_node(compiler, node['not'], f'{path}.not', depth + 1)})"
-    for word, between in (("all", " and "), ("any", " or ")):
-        if keys == {word}:
-            parts = node[word]
-            if not isinstance(parts, list) or not parts:
-                raise _wrong(f"{path}.{word}", "give a list with at least one condition.")
-            return "(" + between.join(_node(compiler, one, f"{path}.{word}[{at}]", depth + 1) for at, one in enumerate(parts)) + ")"  # fmt: skip
-    compiler.conditions += 1
-    if compiler.conditions > MAX_CONDITIONS:
-        raise _wrong(path, f"a filter has at most {MAX_CONDITIONS} conditions.")
-    return f"coalesce({_leaf(compiler, node, path)}, false)"
-
-
 def _leaf(compiler: _Compiler, node: Mapping[Any, Any], path: str) -> str:
     if not {"op"} < set(node) <= {"field", "custom", "op", "value"} or ("field" in node) == ("custom" in node):
-        raise _wrong(path, "a condition has field (or custom), op and value, and nothing else.")
+        raise Malformed(path, "a condition has field (or custom), op and value, and nothing else.")
     op, value = node["op"], node.get("value")
     if not isinstance(op, str):
-        raise _wrong(f"{path}.op", "the comparison is a text.")
+        raise Malformed(f"{path}.op", "the comparison is a text.")
     if "custom" in node:
         return _custom(compiler, node["custom"], op, value, path)
     name = node["field"]
     if not isinstance(name, str) or name not in {*_TEXTS, *_NUMBERS, *_TIMES}:
-        raise _wrong(f"{path}.field", f"fields are {', '.join([*_TEXTS, *_NUMBERS, *_TIMES])}; the client's own columns are custom.")  # fmt: skip
+        raise Malformed(f"{path}.field", f"fields are {', '.join([*_TEXTS, *_NUMBERS, *_TIMES])}; the client's own columns are custom.")  # fmt: skip
     compiler.uses_history |= name in HISTORY
     if name in _TEXTS:
         return _text(compiler, _TEXTS[name], op, value, path)
@@ -127,7 +111,7 @@ def _leaf(compiler: _Compiler, node: Mapping[Any, Any], path: str) -> str:
 
 def _custom(compiler: _Compiler, name: object, op: str, value: object, path: str) -> str:
     if not isinstance(name, str) or not 1 <= len(name) <= 200 or "\0" in name:
-        raise _wrong(f"{path}.custom", "give the name of a column of the client's list.")
+        raise Malformed(f"{path}.custom", "give the name of a column of the client's list.")
     cell = f"(l.fields ->> {compiler.place(name, 'text')})"
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         number = f"(case when {cell} ~ '{_IS_NUMBER}' then {cell}::numeric end)"
@@ -137,15 +121,15 @@ def _custom(compiler: _Compiler, name: object, op: str, value: object, path: str
 
 def _text(compiler: _Compiler, sql: str, op: str, value: object, path: str) -> str:
     if op not in _TEXT_OPS:
-        raise _wrong(f"{path}.op", f"texts are compared by {', '.join(sorted(_TEXT_OPS))}.")
+        raise Malformed(f"{path}.op", f"texts are compared by {', '.join(sorted(_TEXT_OPS))}.")
     if op == "empty":
         return f"coalesce({sql}, '') = ''"
     if op == "in":
         if not isinstance(value, list) or not 1 <= len(value) <= MAX_VALUES or not all(map(_is_text, value)):
-            raise _wrong(f"{path}.value", f"give a list of 1 to {MAX_VALUES} texts.")
+            raise Malformed(f"{path}.value", f"give a list of 1 to {MAX_VALUES} texts.")
         return f"{sql} = any ({compiler.place(value, 'text[]')})"
     if not _is_text(value):
-        raise _wrong(f"{path}.value", "give a text.")
+        raise Malformed(f"{path}.value", "give a text.")
     argument = compiler.place(value, "text")
     match op:
         case "starts":
@@ -164,24 +148,24 @@ def _is_text(value: object) -> bool:
 
 def _number(compiler: _Compiler, sql: str, op: str, value: object, path: str) -> str:
     if op not in _COMPARE:
-        raise _wrong(f"{path}.op", f"numbers are compared by {', '.join(sorted(_COMPARE))}.")
+        raise Malformed(f"{path}.op", f"numbers are compared by {', '.join(sorted(_COMPARE))}.")
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 10**15:
-        raise _wrong(f"{path}.value", "give a number.")
+        raise Malformed(f"{path}.value", "give a number.")
     return f"{sql} {'<>' if op == '!=' else op} {compiler.place(Decimal(str(value)), 'numeric')}"
 
 
 def _time(compiler: _Compiler, sql: str, op: str, value: object, path: str) -> str:
     if op not in _TIME_OPS:
-        raise _wrong(f"{path}.op", f"times are compared by {', '.join(sorted(_TIME_OPS))}.")
+        raise Malformed(f"{path}.op", f"times are compared by {', '.join(sorted(_TIME_OPS))}.")
     if op == "empty":
         return f"{sql} is null"
     if op in {"before", "after"}:
         moment = _moment(value)
         if moment is None:
-            raise _wrong(f"{path}.value", "give a time with its offset, such as 2026-11-25T09:00:00+08:00.")
+            raise Malformed(f"{path}.value", "give a time with its offset, such as 2026-11-25T09:00:00+08:00.")
         return f"{sql} {'<' if op == 'before' else '>='} {compiler.place(moment, 'timestamptz')}"
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 3650:
-        raise _wrong(f"{path}.value", "give a number of days from 1 to 3650.")
+        raise Malformed(f"{path}.value", "give a number of days from 1 to 3650.")
     compiler.uses_time = True
     ago = f"now() - make_interval(days => {compiler.place(value, 'integer')})"
     return f"{sql} < {ago}" if op == "older_than_days" else f"{sql} >= {ago}"

@@ -44,6 +44,7 @@ from dialer.web.recordings import routes as recordings
 from dialer.web.reports import routes as reports
 from dialer.web.retention import routes as retention
 from dialer.web.rules import routes as rules
+from dialer.web.scripts import routes as scripts
 from dialer.web.session import routes as session
 from dialer.web.simulations import routes as simulations
 from dialer.web.supply import routes as supply
@@ -63,6 +64,7 @@ FEATURES = (
     project_settings,
     project_trial,
     surveys,
+    scripts,
     trunks,
     caller_numbers,
     agents,

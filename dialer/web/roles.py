@@ -10,6 +10,7 @@ LEADERS = frozenset({Role.TEAM_LEADER, Role.SUPERVISOR, Role.ADMIN})  # may act 
 DESK = LEADERS | {Role.AGENT}
 PLANNERS = frozenset({Role.PROJECT_MANAGER, Role.SUPERVISOR, Role.TECHNICAL_LEAD, Role.ADMIN})
 PROJECT_READERS = EVERYBODY - {Role.PAYROLL}
+SCRIPT_WRITERS = PLANNERS | {Role.NETWORK, Role.QA}  # who writes drafts; publishing is the planners'
 TELEPHONY = frozenset({Role.TECHNICAL_LEAD, Role.NETWORK, Role.ADMIN})  # trunks, caller numbers, devices
 TELEPHONY_READERS = TELEPHONY | {Role.SUPERVISOR, Role.PROJECT_MANAGER}
 STAFF = frozenset({Role.TEAM_LEADER, Role.SUPERVISOR, Role.TECHNICAL_LEAD, Role.ADMIN})  # agents and who works on what

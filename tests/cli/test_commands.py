@@ -25,6 +25,7 @@ from tests.recorder.archive_builders import a_stored_recording
 from tests.recorder.builders import a_project, speech, wav
 
 Waihu = Callable[..., tuple[int, Any]]
+SCRIPT = Path(__file__).resolve().parents[2] / "lab" / "data" / "insurance-script.json"
 PASSWORD = "correct horse battery"
 
 
@@ -183,6 +184,24 @@ async def test_survey_is_checked_set_shown_and_exported(waihu: Waihu, tmp_path: 
 
     await run_in_thread(build)
     assert answers.read_text(encoding="utf-8-sig").startswith("call,lead,number")
+
+
+async def test_a_script_is_checked_from_a_file(waihu: Waihu, tmp_path: Path) -> None:
+    file = tmp_path / "script.json"
+
+    def work() -> None:
+        assert waihu("scripts", "check", str(SCRIPT)) == (Exit.OK, [])
+        document = json.loads(SCRIPT.read_text(encoding="utf-8"))
+        document["questionnaire"]["questions"][-1]["next"] = [{"to": "is_person"}]
+        file.write_text(json.dumps(document), encoding="utf-8")
+        code, found = waihu("scripts", "check", str(file))
+        assert (code, [one["code"] for one in found]) == (Exit.FOUND_FAULTS, ["endless"])
+        for text in ("{", "[]"):
+            file.write_text(text, encoding="utf-8")
+            code, said = waihu("scripts", "check", str(file))
+            assert (code, "script_no_json" in said) == (Exit.USAGE, True)
+
+    await run_in_thread(work)
 
 
 async def test_device_secret_is_shown_once_and_only_a_digest_is_kept(

@@ -1,0 +1,1 @@
+"""Scripts: what agents say and ask, in versions, and what came of them."""
