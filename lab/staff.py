@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import csv
-import io
 import secrets
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -14,6 +12,7 @@ from uuid import UUID
 
 from lab.api_client import ApiClient
 from lab.carrier.behaviour import Behaviour
+from lab.city_list import FAMILY_NAMES, city_list
 from lab.errors import LabError
 from lab.floor import NODE, Floor
 from lab.population import Person
@@ -22,11 +21,10 @@ from lab.softphone import Account
 
 CALLER_NUMBERS = ("+862155550100", "+862155550101")
 RETRY_RULES: list[dict[str, Any]] = [
-    {"outcome": "busy", "retry_after_s": 15, "max_times": 1},
+    {"outcome": "busy", "retry_after_s": 15, "max_times": 2},
     {"outcome": "no_answer", "retry_after_s": 15, "max_times": 1},
     {"outcome": "congestion", "retry_after_s": 10, "max_times": 1},
 ]
-FAMILY_NAMES = "王李张刘陈杨赵黄周吴徐孙胡朱高林何郭马罗"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,20 +106,13 @@ async def _seat(admin: ApiClient, place: int) -> Seat:
 async def import_list(
     admin: ApiClient, floor: Floor, staffed: Staffed, people: Sequence[Person], random: Random
 ) -> None:
-    """The population's list, by the import API; remembers who is behind which lead."""
-    stream = io.StringIO()
-    writer = csv.writer(stream)
-    writer.writerow(["number", "name", "city"])
-    for person in people:
-        writer.writerow(
-            [person.number, f"{random.choice(FAMILY_NAMES)}先生", random.choice(("上海", "北京", "广州"))]
-        )  # a seeded Random of ours
-    finished = await admin.upload(
-        f"/projects/{staffed.project_id}/imports", stream.getvalue().encode(), file_name="city.csv"
-    )
-    if finished["accepted"] != len(people):
+    """The population's list as a client sends it, by the import API; remembers who is behind which lead."""
+    city = city_list(people, random)
+    finished = await admin.upload(f"/projects/{staffed.project_id}/imports", city.content, file_name="city.csv")
+    taken = (finished["accepted"], finished["rejected"], finished["encoding"])
+    if taken != (len(people), city.rejected, "gb18030"):
         raise ListNotImported(
-            f"the import accepted {finished['accepted']} of {len(people)} rows: see .run/*/work for the reject file"
+            f"accepted, rejected and encoding are {taken}, where {len(people)}, {city.rejected} and gb18030 were sent: see .run/*/work for the reject file"
         )
     behaviours = {person.number: person.behaviour for person in people}
     connection = await floor.connect()

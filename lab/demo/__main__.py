@@ -62,7 +62,7 @@ async def _demo(options: argparse.Namespace, run_dir: Path, console: Console) ->
     demo = Demo(
         floor,
         Options(
-            once=options.once, mode=options.mode, ratio=options.ratio, agents=options.agents, people=options.people or (470 if options.once else 5000), seed=options.seed,
+            once=options.once, mode=options.mode, ratio=options.ratio, agents=options.agents, people=options.people or (500 if options.once else 5000), seed=options.seed,
             time_scale=options.time_scale, talk_s=options.talk, wrap_s=options.wrap, json_path=run_dir.parent / f"{options.name}.json",
         ),
         console,
@@ -104,7 +104,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--ratio", default="1.5", help="calls for each ready agent, in mode ratio")
     parser.add_argument("--agents", type=int, default=10)
     parser.add_argument(
-        "--people", type=int, default=0, help="length of the list; default 470 with --once, 5000 without"
+        "--people", type=int, default=0, help="length of the list; default 500 with --once, 5000 without"
     )
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument(

@@ -6,18 +6,14 @@ Then a call is brought back from a disc and compared with the store's file, bit 
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
-import sys
 import time
 from pathlib import Path
 from typing import Any
 
-import orjson
-
+from lab.command import waihu
 from lab.demo.compare import Mismatch
 
-_DEADLINE_S = 180
 _ONE = "select attempt_id, path from recordings where state = 'stored' order by attempt_id limit 1"
 _VERIFIED = "select count(*) from recordings where state = 'stored' and verified_at is not null"
 
@@ -26,7 +22,7 @@ class Burning:
     """A volume of everything a demo has recorded."""
 
     def __init__(self, config: Path, store: Path, run_dir: Path) -> None:
-        self._environment = {**os.environ, "WAIHU_CONFIG": str(config)}
+        self._config = config
         self._store = store
         self._discs = run_dir / "discs"
 
@@ -36,9 +32,9 @@ class Burning:
         self._discs.mkdir(parents=True, exist_ok=True)
         wanted = await connection.fetchval(_VERIFIED)
         drive = f"stdio:{self._discs}/{{name}}.iso"
-        report = await self._waihu("archive", "run", "--medium", "cd", "--wait-days", "-1", "--drive", drive)
-        volumes = await self._waihu("archive", "list")
-        copies = await self._waihu("archive", "copies")
+        report = await waihu(self._config, "archive", "run", "--medium", "cd", "--wait-days", "-1", "--drive", drive)
+        volumes = await waihu(self._config, "archive", "list")
+        copies = await waihu(self._config, "archive", "copies")
         found: list[Mismatch] = [
             Mismatch(what="archive", attempt="", detail=str(problem)) for problem in report["problems"]
         ]
@@ -63,26 +59,12 @@ class Burning:
         row = await connection.fetchrow(_ONE)
         file, aside = self._store / row["path"], self._discs / "aside"
         await asyncio.to_thread(shutil.move, file, aside)
-        await self._waihu("archive", "restore", str(row["attempt_id"]), "--from", str(self._discs / f"{copy}.iso"))
+        await waihu(
+            self._config, "archive", "restore", str(row["attempt_id"]), "--from", str(self._discs / f"{copy}.iso")
+        )
         same = file.is_file() and await asyncio.to_thread(file.read_bytes) == await asyncio.to_thread(aside.read_bytes)
         return (
             []
             if same
             else [Mismatch(what="archive", attempt=row["attempt_id"].hex, detail="the restored file is another")]
         )
-
-    async def _waihu(self, *words: str) -> Any:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable, "-m", "dialer", "--json", *words, env=self._environment, stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-        )  # fmt: skip
-        try:
-            async with asyncio.timeout(_DEADLINE_S):
-                answer, said = await process.communicate()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
-            raise
-        if not answer:
-            raise RuntimeError(f"waihu {' '.join(words)} ended with {process.returncode}: {said.decode()}")
-        return orjson.loads(answer)

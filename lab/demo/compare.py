@@ -119,9 +119,17 @@ def compare(
     found += unpaired
     for attempt, call in pairs:
         found += _against_carrier(attempt, call)
-    mute = frozenset(attempt.id for attempt, call in pairs if call.behaviour in _MUTE)
-    found += _against_recordings(attempts, {recording.attempt_id: recording for recording in recordings}, mute)
+    found += _against_recordings(attempts, {recording.attempt_id: recording for recording in recordings}, _mute(pairs))
     return found
+
+
+def mute(attempts: Sequence[AttemptFact], carrier: Iterable[CarrierFact]) -> frozenset[UUID]:
+    """The attempts whose far end sent no sound at all."""
+    return _mute(pair(attempts, carrier)[0])
+
+
+def _mute(pairs: Iterable[tuple[AttemptFact, CarrierFact]]) -> frozenset[UUID]:
+    return frozenset(attempt.id for attempt, call in pairs if call.behaviour in _MUTE)
 
 
 def _within(attempt: AttemptFact) -> list[Mismatch]:
@@ -241,17 +249,19 @@ def _against_recordings(
     return found
 
 
-def nothing_to_record(attempt: AttemptFact, recording: RecordingFact) -> bool:
-    """The caller answered and was gone before a packet of sound came: the stated reason stands for the recording."""
+def nothing_to_record(attempt: AttemptFact, recording: RecordingFact, *, is_mute: bool) -> bool:
+    """No packet of sound came before the end: who answered was gone at once, or sends none and met no agent. The stated reason stands for the recording."""
     if (recording.state, recording.reason) != ("missing", "legs_empty") or not (
         attempt.answered_at and attempt.ended_at
     ):
         return False
+    if is_mute and attempt.bridged_at is None:
+        return True
     return (attempt.ended_at - attempt.answered_at) / timedelta(milliseconds=1) <= BLINK_MS
 
 
 def _of_recording(attempt: AttemptFact, recording: RecordingFact, *, may_be_shorter: bool) -> list[Mismatch]:
-    if nothing_to_record(attempt, recording):
+    if nothing_to_record(attempt, recording, is_mute=may_be_shorter):
         return []
     if recording.state != "stored":
         return [_mismatch("the recording is not stored", attempt, f"{recording.state}: {recording.reason}")]

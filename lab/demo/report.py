@@ -21,6 +21,7 @@ from lab.demo.compare import (
     CarrierFact,
     Mismatch,
     RecordingFact,
+    mute,
     nothing_to_record,
     outcomes,
     percentile,
@@ -56,13 +57,16 @@ def figures(facts: Facts) -> dict[str, Any]:
     recordings = {recording.attempt_id: recording for recording in facts.recordings}
     abandoned = [attempt for attempt in facts.attempts if attempt.abandoned]
     words = outcomes(facts.attempts)
+    without_sound = mute(facts.attempts, facts.carrier)
     return {
         "attempts": len(facts.attempts),
         "answered": len(answered),
         "bridged": sum(attempt.bridged_at is not None for attempt in facts.attempts),
         "abandoned": len(abandoned),
         "gone_before_a_sound": sum(
-            attempt.id in recordings and nothing_to_record(attempt, recordings[attempt.id]) for attempt in answered
+            attempt.id in recordings
+            and nothing_to_record(attempt, recordings[attempt.id], is_mute=attempt.id in without_sound)
+            for attempt in answered
         ),
         "recordings": sum(recording.state == "stored" for recording in facts.recordings),
         "agents": facts.agents,
@@ -142,7 +146,7 @@ def print_summary(console: Console, result: dict[str, Any], path: Path) -> None:
         "archive", f"{archive['recordings']} recordings sealed on {archive['copies']} discs in {archive['seconds']} s"
     )
     _add_pace(table, result)
-    for title in ("outcomes", "behaviours", "dispositions"):
+    for title in ("gates", "outcomes", "behaviours", "dispositions"):
         table.add_section()
         for name, count in result[title].items():
             table.add_row(f"{title[:-1]} {name}", str(count))

@@ -23,6 +23,7 @@ from lab.api_client import RETRYABLE, ApiClient, ApiRefused
 from lab.carrier.behaviour import Behaviour
 from lab.demo import compare, evidence, pace, report
 from lab.demo.burning import Burning
+from lab.demo.house import House
 from lab.demo.view import Picture, draw
 from lab.floor import ADMIN, Floor
 from lab.population import CITY, population
@@ -44,7 +45,7 @@ _LEAD_DEADLINE_S = 1.0  # more for each lead
 _AGENT_WAIT_S = 2.0
 
 _REMAINING = """
-select count(*) from leads where state in ('new', 'in_flight') or (state = 'retry' and next_at < now() + interval '10 minutes')
+select count(*) from leads where state = 'in_flight' or (state in ('new', 'retry') and next_at < now() + interval '10 minutes')
 """
 _LIVE = "select count(*) from live_attempts"
 _RECORDINGS = "select state, count(*) as count from recordings group by state"
@@ -90,6 +91,7 @@ class Demo:
         self.options = options
         self.console = console
         self.picture = Picture()
+        self.house = House()
         self.first_call_s: float | None = None
         self._began = time.monotonic()
         self._tasks: list[asyncio.Task[None]] = []
@@ -134,6 +136,8 @@ class Demo:
         }
         staffed = await furnish(admin, agents=options.agents, project=project)
         people = population(options.seed, options.people, MIXED)
+        await self.house.know_places(self.floor.config_path, self.floor.run_dir)
+        await self.house.forbid(admin, staffed.project_id, people, Random(f"{options.seed}/house"))
         await asyncio.gather(
             self.floor.start_phones([seat.account for seat in staffed.seats]),
             import_list(admin, self.floor, staffed, people, Random(f"{options.seed}/names")),
@@ -204,6 +208,7 @@ class Demo:
         )  # fmt: skip
         result = report.figures(facts)
         result["first_call_s"] = self.first_call_s
+        result["gates"] = gates = await self.house.held_back(admin, staffed.project_id)
         with self.console.status("burning the day's recordings, and reading them again"):
             async with self._database() as connection:
                 burning = Burning(self.floor.config_path, self.floor.store_dir, self.floor.run_dir)
@@ -211,6 +216,8 @@ class Demo:
         found = [
             *facts.mismatches,
             *unburned,
+            *self.house.not_held_back(gates),
+            *self.house.called_all_the_same(carrier),
             *report.contradictions_of_sums(result),
             *report.missing_behaviours(result),
         ]

@@ -143,6 +143,16 @@ def test_who_is_gone_before_a_sound_needs_no_file_but_a_reason() -> None:
     assert kinds([attempt], [nothing], [call]) == {"the recording is not stored"}
 
 
+def test_mute_line_that_met_no_agent_needs_no_file_but_a_reason() -> None:
+    attempt, recording, call = a_conversation()
+    alone = replace(attempt, outcome=Outcome.HUNG_UP_EARLY, bridged_at=None, agent_id=None)
+    nothing = replace(recording, state="missing", reason="legs_empty", file=None, duration_ms=None)
+    silent = replace(call, behaviour=Behaviour.ONE_WAY_AUDIO)
+    assert kinds([alone], [nothing], [silent]) == set()
+    assert kinds([alone], [nothing], [call]) == {"the recording is not stored"}
+    assert kinds([attempt], [nothing], [silent]) == {"the recording is not stored"}
+
+
 def test_a_mute_line_on_hold_may_shorten_its_recording_and_never_lengthen_it() -> None:
     attempt, recording, call = a_conversation()
     mute = replace(call, behaviour=Behaviour.ONE_WAY_AUDIO)

@@ -65,6 +65,8 @@ def test_list_is_dialled_to_its_end_and_every_book_agrees(name: str, mode: str) 
     result = json.loads((run_directory(name).parent / f"{name}.json").read_text(encoding="utf-8"))
     assert demo.returncode == 0, said
     assert result["mismatches"] == []
+    assert result["gates"]["do_not_call"] > 0
+    assert result["gates"]["blind_region"] > 0
     assert result["attempts"] >= 60
     assert result["answered"] == result["carrier_answered"] == result["recordings"] + result["gone_before_a_sound"] > 0
     assert 0 < result["archive"]["recordings"] <= result["recordings"]

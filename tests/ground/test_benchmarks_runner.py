@@ -59,6 +59,23 @@ def test_every_benchmark_has_what_the_runner_calls(path: Path) -> None:
     assert "main" in functions
 
 
+def test_a_name_takes_what_begins_so_and_not_what_has_it_inside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("bench_ami.py", "bench_ami_more.py", "bench_streaming.py"):
+        (tmp_path / name).touch()
+    ran: list[str] = []
+    monkeypatch.setattr(runner, "_HERE", tmp_path)
+
+    def run(module: str) -> list[runner.Figure]:
+        ran.append(module.rpartition(".")[2])
+        return []
+
+    monkeypatch.setattr(runner, "run", run)
+    assert runner.main(["ami"]) == 0
+    assert ran == ["bench_ami", "bench_ami_more"]
+
+
 def test_a_name_that_fits_no_benchmark_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert runner.main(["no such thing"]) == 2
     assert "no such thing" in capsys.readouterr().out
