@@ -197,6 +197,7 @@ class Engine:
         keep("projects", self._upkeep.refresh)
         keep("counts", self._upkeep.complete_counts)
         keep("learned", self._upkeep.keep_learned)
+        keep("callees", self._upkeep.keep_callees)
         keep("samples", self._upkeep.keep_samples)
         keep("supply", self._upkeep.keep_supply)
         keep("callbacks", self._upkeep.keep_callbacks)

@@ -7,6 +7,7 @@ from datetime import timedelta
 
 import asyncpg
 
+from campaigns import callees
 from campaigns.supply import sifting
 from campaigns.supply.next_numbers import next_numbers
 from dialer.db import agents as agents_db
@@ -25,6 +26,7 @@ _LEARNED_EVERY_S = 15.0
 _SUPPLY_EVERY_S = 1.0
 _RESIFT_AFTER_S = 600.0
 _SAMPLES_KEPT = timedelta(days=14)
+_CALLEES_EVERY_S = 5.0  # a thousand numbers each time: ten million in fourteen hours
 
 
 class Upkeep:
@@ -79,6 +81,17 @@ class Upkeep:
             except (
                 asyncpg.UniqueViolationError
             ):  # a list that was being taken has that next number now: the next look sees it
+                continue
+
+    async def keep_callees(self) -> None:
+        """Numbers that no cap counts any more are forgotten, a few at a time, round and round."""
+        after = ""
+        while True:
+            await asyncio.sleep(_CALLEES_EVERY_S)
+            try:
+                async with self._pool.acquire(timeout=5) as conn:
+                    after, _ = await callees.forget_idle(conn, self._clock.now(), after=after)
+            except LOST:
                 continue
 
     async def keep_samples(self) -> None:
