@@ -28,6 +28,7 @@ from campaigns.states import (
     DialMode,
     Effect,
     LeadState,
+    MachineDetection,
     ProjectState,
     TrialCounts,
 )
@@ -97,6 +98,7 @@ class Project:
     preview_skips_per_lead: int = 3
     preview_skip_wait_s: int = 300
     preview_same_agent_wait_s: int = 3600
+    machine_detection: MachineDetection = MachineDetection.OFF
     rules: RuleSet = NO_RULES
     trial_size: int = 100
     trial_counts: TrialCounts = TrialCounts.ATTEMPTED
@@ -114,7 +116,7 @@ SETTINGS: Final = frozenset({
     "name", "client", "mode", "ratio", "trunk_id", "zone", "window_start", "window_end", "ring_timeout_s", "agent_wait_ms", "wrap_up_limit_s",
     "preview_limit_s", "preview_at_limit", "preview_skips_per_hour", "preview_skips_per_lead", "preview_skip_wait_s", "preview_same_agent_wait_s",
     "abandonment_cap", "abandonment_period", "abandonment_at_limit", "abandonment_within_ms", "abandonment_counts_late", "abandonment_counts_machines",
-    "abandonment_false_machine_rate", "cancel_after_s", "share_weight", "share_priority", "guaranteed_agents", "max_attempts", "daily_cap_per_number",
+    "abandonment_false_machine_rate", "machine_detection", "cancel_after_s", "share_weight", "share_priority", "guaranteed_agents", "max_attempts", "daily_cap_per_number",
     "safe_harbour", "record_calls", "mask_numbers", "script", "trial_size", "trial_counts",
 })  # fmt: skip
 """What `create_project` and `update_project` take: columns of `projects`, by these names and no others."""
@@ -288,7 +290,9 @@ def _check_zone(zone: object) -> None:
         raise BadInput("zone_unknown", "There is no such time zone; give a name such as Asia/Shanghai.") from error
 
 
-_WORDS: Final = frozenset({"mode", "preview_at_limit", "abandonment_period", "abandonment_at_limit", "trial_counts"})
+_WORDS: Final = frozenset(
+    {"mode", "preview_at_limit", "abandonment_period", "abandonment_at_limit", "machine_detection", "trial_counts"}
+)
 _PLAIN: Final = ("id", "created_at", "trial_taken", *sorted(SETTINGS - _WORDS - {"trunk_id"}))
 
 
@@ -302,6 +306,7 @@ def _project(row: asyncpg.Record, rules: Mapping[UUID, RuleSet]) -> Project:
         preview_at_limit=AtPreviewLimit(row["preview_at_limit"]),
         abandonment_period=AbandonmentPeriod(row["abandonment_period"]),
         abandonment_at_limit=AtAbandonmentLimit(row["abandonment_at_limit"]),
+        machine_detection=MachineDetection(row["machine_detection"]),
         trial_counts=TrialCounts(row["trial_counts"]),
         survey=_survey(row["survey"]),
         trunk=trunk(row["trunk"]) if row["trunk"] else None,

@@ -27,6 +27,7 @@ class EndedAttempt:
     ringing_at: datetime | None = None
     answered_at: datetime | None = None
     bridged_at: datetime | None = None
+    greeted_at: datetime | None = None
     hangup_cause: int | None = None
     abandoned: bool = False
     agent_id: UUID | None = None
@@ -52,16 +53,17 @@ ended as (
         sent_at = coalesce(i.sent_at, a.sent_at), ringing_at = coalesce(i.ringing_at, a.ringing_at),
         answered_at = coalesce(i.answered_at, a.answered_at), bridged_at = coalesce(i.bridged_at, a.bridged_at),
         hangup_cause = coalesce(i.hangup_cause, a.hangup_cause), abandoned = i.abandoned,
-        agent_id = coalesce(i.agent_id, a.agent_id), device_id = coalesce(i.device_id, a.device_id)
+        agent_id = coalesce(i.agent_id, a.agent_id), device_id = coalesce(i.device_id, a.device_id),
+        greeted_at = coalesce(i.greeted_at, a.greeted_at)
     from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::timestamptz[],
-                $8::integer[], $9::boolean[], $10::uuid[], $11::uuid[])
-         i (id, outcome, ended_at, sent_at, ringing_at, answered_at, bridged_at, hangup_cause, abandoned, agent_id, device_id)
+                $8::integer[], $9::boolean[], $10::uuid[], $11::uuid[], $12::timestamptz[])
+         i (id, outcome, ended_at, sent_at, ringing_at, answered_at, bridged_at, hangup_cause, abandoned, agent_id, device_id, greeted_at)
     where a.id = i.id and a.state <> 'ended'
-    returning a.id, a.lead_id, a.project_id, a.number, a.outcome, a.answered_at, a.bridged_at, a.ended_at, a.created_at, a.abandoned, a.mode
+    returning a.id, a.lead_id, a.project_id, a.number, a.outcome, a.answered_at, a.bridged_at, a.greeted_at, a.ended_at, a.created_at, a.abandoned, a.mode
 ),
 counted as (      -- in this order, or two nodes that end calls of the same projects could wait for each other
     insert into answered_calls as c (project_id, quarter, outcome, wait_ds, calls)
-    select project_id, quarter_of(ended_at), outcome, wait_ds(answered_at, bridged_at), count(*)
+    select project_id, quarter_of(ended_at), outcome, wait_ds(coalesce(greeted_at, answered_at), bridged_at), count(*)
     from ended where answered_at is not null group by 1, 2, 3, 4 order by 1, 2, 3, 4
     on conflict (project_id, quarter, outcome, wait_ds) do update set calls = c.calls + excluded.calls
 ),
@@ -150,6 +152,7 @@ async def finish(conn: Connection, batch: Sequence[EndedAttempt]) -> list[Finish
         [ended.abandoned for ended in batch],
         [ended.agent_id for ended in batch],
         [ended.device_id for ended in batch],
+        [ended.greeted_at for ended in batch],
     )
     return [
         Finished(

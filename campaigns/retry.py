@@ -43,7 +43,7 @@ DEFAULT_RETRY_RULES: Final = (
     RetryRule(outcome="busy", retry_after=timedelta(minutes=15), max_times=3),
     RetryRule(outcome="no_answer", retry_after=timedelta(hours=4), max_times=3),
     RetryRule(outcome="unreachable", retry_after=timedelta(hours=8), max_times=2),
-    RetryRule(outcome="voicemail", retry_after=timedelta(hours=4), max_times=2),
+    RetryRule(outcome="machine", retry_after=timedelta(hours=4), max_times=2),
     RetryRule(outcome="congestion", retry_after=timedelta(minutes=5), max_times=5),
     RetryRule(outcome="failed", retry_after=timedelta(minutes=15), max_times=3),
     RetryRule(outcome="canceled", retry_after=timedelta(minutes=30), max_times=3, counts=False),

@@ -27,6 +27,13 @@ class DialMode(StrEnum):
     AGENTLESS = "agentless"  # a message or a survey, as many as trunks and rates take
 
 
+class MachineDetection(StrEnum):
+    """Who listens to an answered call before an agent is looked for."""
+
+    OFF = "off"
+    AMD = "amd"  # Asterisk's own
+
+
 class TrialCounts(StrEnum):
     """Which leads fill the sample of a trial; the same words as in `projects.trial_counts`."""
 

@@ -16,6 +16,7 @@ from dialer.web.projects.types import (
     AbandonmentPeriod,
     AtAbandonmentLimit,
     AtPreviewLimit,
+    MachineDetection,
     Mode,
     Share,
     State,
@@ -120,6 +121,9 @@ def change(
         int | None,
         typer.Option(help="Give up a call that rang so long when nobody would be free for it; 15 or more, 0: never."),
     ] = None,
+    machine_detection: Annotated[
+        MachineDetection | None, typer.Option(help="Who listens whether a machine has answered.")
+    ] = None,
     weight: Annotated[int | None, typer.Option(help="Its part of agents, channels and rate, 1 to 100.")] = None,
     priority: Annotated[int | None, typer.Option(help="Projects of a higher one come first, 0 to 9.")] = None,
     guaranteed_agents: Annotated[int | None, typer.Option(help="So many it gets before priorities count.")] = None,
@@ -153,6 +157,7 @@ def change(
             "preview_skip_wait_s": preview_skip_wait_s,
             "preview_same_agent_wait_s": preview_same_agent_wait_s,
             "cancel_after_s": cancel_after_s,
+            "machine_detection": machine_detection,
             "trial_size": trial_size,
             "trial_counts": trial_counts,
             "share_weight": weight,

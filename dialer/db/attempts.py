@@ -23,6 +23,7 @@ class Progress:
     ringing_at: datetime | None = None
     answered_at: datetime | None = None
     bridged_at: datetime | None = None
+    greeted_at: datetime | None = None
     agent_id: UUID | None = None
     device_id: UUID | None = None
 
@@ -31,9 +32,9 @@ _SAVE = """
 update attempts a
 set state = i.state, sent_at = coalesce(a.sent_at, i.sent_at), ringing_at = coalesce(a.ringing_at, i.ringing_at),
     answered_at = coalesce(a.answered_at, i.answered_at), bridged_at = coalesce(a.bridged_at, i.bridged_at),
-    agent_id = coalesce(i.agent_id, a.agent_id), device_id = coalesce(i.device_id, a.device_id)
-from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::uuid[], $8::uuid[])
-     i (id, state, sent_at, ringing_at, answered_at, bridged_at, agent_id, device_id)
+    agent_id = coalesce(i.agent_id, a.agent_id), device_id = coalesce(i.device_id, a.device_id), greeted_at = coalesce(a.greeted_at, i.greeted_at)
+from unnest($1::uuid[], $2::text[], $3::timestamptz[], $4::timestamptz[], $5::timestamptz[], $6::timestamptz[], $7::uuid[], $8::uuid[], $9::timestamptz[])
+     i (id, state, sent_at, ringing_at, answered_at, bridged_at, agent_id, device_id, greeted_at)
 where a.id = i.id and a.state <> 'ended'
 """
 
@@ -50,7 +51,7 @@ async def save_progress(conn: Connection, batch: Sequence[Progress]) -> int:
         row = folded.get(news.attempt_id)
         if row is None:
             folded[news.attempt_id] = [
-                news.state.value, news.sent_at, news.ringing_at, news.answered_at, news.bridged_at, news.agent_id, news.device_id,
+                news.state.value, news.sent_at, news.ringing_at, news.answered_at, news.bridged_at, news.agent_id, news.device_id, news.greeted_at,
             ]  # fmt: skip
         else:
             row[0] = news.state.value
@@ -60,6 +61,7 @@ async def save_progress(conn: Connection, batch: Sequence[Progress]) -> int:
             row[4] = row[4] or news.bridged_at
             row[5] = news.agent_id or row[5]
             row[6] = news.device_id or row[6]
+            row[7] = row[7] or news.greeted_at
     if not folded:
         return 0
     status = await conn.execute(_SAVE, list(folded), *(list(column) for column in zip(*folded.values(), strict=True)))
@@ -85,11 +87,12 @@ class LiveAttempt:
     ringing_at: datetime | None
     answered_at: datetime | None
     bridged_at: datetime | None
+    greeted_at: datetime | None
 
 
 _LIVE = """
 select a.id, a.lead_id, a.project_id, a.number, a.trunk_id, a.caller_number, a.mode, a.agent_id, a.device_id, a.state, a.created_at, a.sent_at,
-       a.ringing_at, a.answered_at, a.bridged_at
+       a.ringing_at, a.answered_at, a.bridged_at, a.greeted_at
 from live_attempts v join attempts a on a.id = v.attempt_id
 where v.node = $1
 order by a.id

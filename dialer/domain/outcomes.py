@@ -16,6 +16,7 @@ class Outcome(StrEnum):
     CONNECTED = "connected"  # a customer and an agent heard each other
     ABANDONED = "abandoned"  # answered, no agent within the limit: safe harbour; or given up as it was answered
     HUNG_UP_EARLY = "hung_up_early"  # answered, and left before an agent came, within the limit
+    MACHINE = "machine"  # answered by a machine, as detection heard it: no agent was looked for
     PLAYED = "played"  # agentless: the message or survey came to its end
     BROKEN_OFF = "broken_off"  # agentless: answered, and left before its end
     BUSY = "busy"
@@ -37,6 +38,7 @@ class Ending:
     answered: bool = False
     bridged: bool = False
     waited_out: bool = False  # the limit for an agent passed, or the safe-harbour message began
+    machine: bool = False  # detection heard one
     canceled: bool = False  # we gave it up while it rang
     rang: bool = False  # ringing was heard of
     rang_out: bool = False  # our own ring timeout ended it
@@ -90,6 +92,8 @@ def outcome_of(ending: Ending) -> Outcome:
     """The outcome of a call that was on the wire."""
     if ending.bridged:
         return Outcome.CONNECTED
+    if ending.machine:
+        return Outcome.MACHINE
     if ending.answered and ending.played is not None and not (ending.waited_out or ending.canceled):
         return Outcome.PLAYED if ending.played else Outcome.BROKEN_OFF
     if ending.answered:

@@ -103,7 +103,7 @@ class Abandonment:
         """A call is over."""
         if call.outcome is None or call.ended_at is None or call.answered_at is None:
             return
-        kind = AnsweredCall.of(call.outcome.value, call.answered_at, call.bridged_at)
+        kind = AnsweredCall.of(call.outcome.value, call.greeted_at or call.answered_at, call.bridged_at)
         quarter = quarter_of(call.ended_at)
         self._own[call.attempt_id] = (call.project_id, quarter, kind)
         if (project := self._projects.find(call.project_id)) is not None:

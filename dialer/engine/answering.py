@@ -25,6 +25,7 @@ from dialer.domain.states import AgentState, CallState
 from dialer.engine.agents import Agents
 from dialer.engine.calls import Calls
 from dialer.engine.clock import Clock
+from dialer.engine.detection import heard
 from dialer.engine.floor import Agent, Call, Floor
 from dialer.engine.giving_up import GivingUp
 from dialer.engine.metrics import Metrics
@@ -94,13 +95,17 @@ class Answering:
             "/call/survey": self._surveyed,
         }
 
-    async def answered(self, channel_id: str) -> Answer:
-        """The customer has just answered."""
+    async def answered(self, channel_id: str, said: Sequence[str] = ()) -> Answer:
+        """The customer has just answered; `said` is what detection tells, where it listened."""
         call = await self._find(channel_id)
         if call is None:
             return Answer(Action.SAFE_HARBOUR)
         self._calls.apply(call, CallEvent.ANSWERED)
+        if (what := heard(said)) is not None:
+            self._calls.heard(call, what)
         await self._giving_up.settled(call)
+        if call.machine:
+            return Answer(Action.HANGUP)
         if call.mode is Mode.AGENTLESS and call.wanted_agent is None:
             return await self._at(call, await self._surveying.begin(call))
         return await self._decide(call)
@@ -266,7 +271,7 @@ class Answering:
         return call
 
     async def _answered(self, session: AgiSession, request: AgiRequest) -> None:
-        await self._tell(session, request, await self.answered(request.channel_id))
+        await self._tell(session, request, await self.answered(request.channel_id, request.arguments))
 
     async def _redirected(self, session: AgiSession, request: AgiRequest) -> None:
         await self._tell(session, request, await self.redirected(request.channel_id))

@@ -15,6 +15,7 @@ from dialer.domain.outcomes import Ending, Outcome, outcome_of
 from dialer.domain.pacing import Mode
 from dialer.domain.states import AgentState, CallState
 from dialer.engine.clock import Clock
+from dialer.engine.detection import Heard
 from dialer.engine.floor import Call, Floor
 from dialer.engine.journal import Journal
 from dialer.engine.metrics import Metrics
@@ -24,7 +25,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Calls:
-    """Applies events to calls. `on_answered`, `on_bridged` and `on_ended` are told after the state has changed."""
+    """Applies events to calls. `on_answered`, `on_heard`, `on_bridged` and `on_ended` are told after the state has changed."""
 
     def __init__(self, floor: Floor, journal: Journal, publishing: Publishing, metrics: Metrics, clock: Clock) -> None:
         self._floor = floor
@@ -33,6 +34,7 @@ class Calls:
         self._metrics = metrics
         self._clock = clock
         self.on_answered: list[Callable[[Call], None]] = []
+        self.on_heard: list[Callable[[Call], None]] = []
         self.on_bridged: list[Callable[[Call], None]] = []
         self.on_ended: list[Callable[[Call], None]] = []
 
@@ -73,6 +75,19 @@ class Calls:
         if agent is not None and agent.state is AgentState.RESERVED:
             self._metrics.agent_to_bridge.observe(now_s - max(answered_s, agent.since_s))
 
+    def heard(self, call: Call, what: Heard) -> None:
+        """Detection said who is there; the first time counts. A person's wait for an agent begins with the end of the greeting."""
+        if call.state is not CallState.ANSWERED or call.machine or call.greeted_at is not None:
+            return
+        call.machine = what.machine
+        for tell in self.on_heard:
+            tell(call)
+        if call.answered_at is None or what.machine:
+            return
+        call.greeted_at = max(call.answered_at, self._clock.now() - what.ago)
+        call.answered_s = max(call.answered_s, self._clock.monotonic() - what.ago.total_seconds())
+        self._journal.progress(progress_of(call))
+
     def agent_changed(self, call: Call) -> None:
         """The call was promised to an agent, or given to another."""
         self._journal.progress(progress_of(call))
@@ -110,6 +125,7 @@ class Calls:
                     answered=call.answered_at is not None,
                     bridged=call.bridged_at is not None,
                     waited_out=call.waited_out,
+                    machine=call.machine,
                     played=call.played if call.mode is Mode.AGENTLESS else None,
                     canceled=call.canceled,
                     rang=call.ringing_at is not None,
@@ -135,6 +151,7 @@ class Calls:
                 ringing_at=call.ringing_at,
                 answered_at=call.answered_at,
                 bridged_at=call.bridged_at,
+                greeted_at=call.greeted_at,
                 hangup_cause=call.hangup_cause,
                 abandoned=call.outcome is Outcome.ABANDONED,
                 agent_id=call.agent_id,
@@ -166,6 +183,7 @@ def progress_of(call: Call) -> Progress:
         ringing_at=call.ringing_at,
         answered_at=call.answered_at,
         bridged_at=call.bridged_at,
+        greeted_at=call.greeted_at,
         agent_id=call.agent_id,
         device_id=call.device_id,
     )

@@ -44,12 +44,15 @@ class Call:
     ringing_s: float = 0.0  # monotonic
     answered_at: datetime | None = None
     answered_s: float = 0.0
+    greeted_at: datetime | None = None  # the greeting was over, as detection heard it
     bridged_at: datetime | None = None
     ended_at: datetime | None = None
     hangup_cause: int | None = None
     sip_status: int | None = None
     waited_out: bool = False
     played: bool = False  # agentless: the message or survey came to its end
+    detects: bool = False  # the dialplan listens for a machine before it asks for an agent
+    machine: bool = False  # and has heard one
     canceled: bool = False  # we gave it up while it rang
     giving_up: asyncio.Future[None] | None = None  # done when Asterisk was asked
     ring_timed_out: bool = False
@@ -63,6 +66,12 @@ class Call:
     def channel_id(self) -> str:
         """Our name for the customer's channel."""
         return call_channel(self.attempt_id)
+
+    @property
+    def listened_to(self) -> bool:
+        """Answered, and it is not known yet whether by a person."""
+        unheard = self.greeted_at is None and not self.machine and not self.waited_out
+        return self.detects and unheard and self.state is CallState.ANSWERED
 
 
 @dataclass(slots=True, kw_only=True, eq=False)

@@ -189,6 +189,7 @@ def assemble(
     calls.on_answered.append(measures.answered)
     calls.on_ended.append(measures.ended)
     calls.on_answered.append(policies.answered)
+    calls.on_heard += [policies.heard, lambda _call: placing.wake()]
     calls.on_ended.append(policies.ended)
     agents.on_left.append(policies.left)
     calls.on_ended.append(lambda _call: placing.wake())

@@ -13,14 +13,13 @@ import structlog
 
 from dialer.db.pacing_states import Learned
 from dialer.domain.outcomes import Outcome
-from dialer.domain.pacing import Learning, Mode, Observation, Policy, Seen, policy_for
+from dialer.domain.pacing import DIALLED_FOR_AGENTS, Learning, Mode, Observation, Policy, Seen, policy_for
 from dialer.domain.states import AgentState
 from dialer.engine.clock import Clock
 from dialer.engine.floor import Agent, Call
 
 _log = structlog.get_logger(__name__)
 
-_PACED: Final = frozenset({Mode.PROGRESSIVE, Mode.RATIO, Mode.PREDICTIVE, Mode.TRIAL})
 _SAME_RUN: Final = timedelta(hours=2)
 _OLDER_TRUST: Final = 0.3
 """What was learned before a night (or a weekend) is a prior that gives way sooner than what was learned an hour ago."""
@@ -67,6 +66,11 @@ class Policies:
         """A customer has answered."""
         self._tell(call, Seen.ANSWERED, self._clock.monotonic() - call.placed_s)
 
+    def heard(self, call: Call) -> None:
+        """Detection said who is there."""
+        seen = Seen.MACHINE if call.machine else Seen.HUMAN
+        self._tell(call, seen, self._clock.monotonic() - call.answered_s)
+
     def ended(self, call: Call) -> None:
         """A call is over: without an answer it says how long it was in flight for nothing."""
         if call.answered_at is None and call.outcome is not Outcome.NOT_SENT:
@@ -79,7 +83,7 @@ class Policies:
             self._observe(agent.project_id, Observation(seen, spent_s))
 
     def _tell(self, call: Call, seen: Seen, age_s: float) -> None:
-        if call.mode in _PACED and call.wanted_agent is None:
+        if call.mode in DIALLED_FOR_AGENTS and call.wanted_agent is None:
             self._observe(call.project_id, Observation(seen, age_s))
 
     def _observe(self, project_id: UUID, observation: Observation) -> None:

@@ -192,11 +192,12 @@ class Reconcile:
             ringing_at=row.ringing_at,
             answered_at=row.answered_at,
             bridged_at=row.bridged_at,
+            greeted_at=row.greeted_at,
         )
         if row.ringing_at is not None:
             call.ringing_s = at_s - max(0.0, (self._clock.now() - row.ringing_at).total_seconds())
-        if row.answered_at is not None:
-            call.answered_s = at_s - max(0.0, (self._clock.now() - row.answered_at).total_seconds())
+        if (since := row.greeted_at or row.answered_at) is not None:
+            call.answered_s = at_s - max(0.0, (self._clock.now() - since).total_seconds())
         return call
 
     async def _orphan(self, attempt_id: UUID, row: ChannelRow) -> None:
@@ -294,6 +295,7 @@ class Reconcile:
             self._calls.apply(call, CallEvent.BRIDGED, at=record.answered_at)
         call.waited_out = call.waited_out or record.safe_harbour
         call.played = call.played or record.survey_played
+        call.machine = call.machine or record.machine
         call.hangup_cause, call.sip_status = record.cause, record.sip_status
         self._calls.apply(call, CallEvent.HUNG_UP, at=record.ended_at)
 

@@ -34,6 +34,7 @@ class Record:
     bridged: bool = False
     safe_harbour: bool = False
     survey_played: bool = False
+    machine: bool = False
     cause: int | None = None
     sip_status: int | None = None
     agent_id: UUID | None = None
@@ -83,6 +84,7 @@ def _merge(record: Record, row: list[str]) -> None:
     record.ended_at = max(filter(None, (record.ended_at, end)), default=None)
     record.bridged = record.bridged or row[10] in ("bridged", "bridged_end") or bool(row[11] and row[14])
     record.survey_played = record.survey_played or row[10] == "survey_played"
+    record.machine = record.machine or row[10] == "machine"
     record.safe_harbour = record.safe_harbour or row[10].startswith("safe_harbour")
     if (seat := seat_of_channel(row[1])) is not None:
         record.agent_id = seat.agent_id

@@ -21,6 +21,7 @@ from dialer.engine.budgets import Budgets
 from dialer.engine.calls import Calls
 from dialer.engine.clock import Clock
 from dialer.engine.config import EngineConfig
+from dialer.engine.detection import detects
 from dialer.engine.floor import Call
 
 _log = structlog.get_logger(__name__)
@@ -61,6 +62,7 @@ class Sending:
             caller_number=claimed.caller_number,
             created_at=claimed.created_at,
             placed_s=self._clock.monotonic(),
+            detects=detects(project, mode),
         )
         self._calls.add(call)
         return call
@@ -107,6 +109,7 @@ class Sending:
                 "WAIHU_RECORD": call.attempt_id.hex if project.record_calls else "",
                 "WAIHU_WAIT_MS": str(project.agent_wait_ms),
                 "WAIHU_SAFE_HARBOUR": project.safe_harbour,
+                "WAIHU_DETECT": "amd" if call.detects else "",
             },
         )
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from campaigns.projects import Project
 from campaigns.states import DialMode
-from dialer.domain.pacing import FlightState, Limit, Mode, Snapshot
+from dialer.domain.pacing import DIALLED_FOR_AGENTS, FlightState, Limit, Mode, Snapshot
 from dialer.domain.pacing.contract import Standing
 from dialer.domain.pacing.sharing import Party, Shares
 from dialer.domain.states import AgentState, CallState
@@ -29,7 +29,6 @@ _UNBRIDGED = {
     CallState.RINGING: FlightState.PLACED,
     CallState.ANSWERED: FlightState.WAITING,
 }
-_DIALLED_FOR_AGENTS = {Mode.PROGRESSIVE, Mode.RATIO, Mode.PREDICTIVE, Mode.TRIAL}
 _AT_WORK = {AgentState.RESERVED, AgentState.TALKING, AgentState.WRAP_UP}
 _AFTER_ALL = -1
 _NOT_SOON = {Limit.TRUNK_CHANNELS, Limit.CALLER_NUMBER_LIMIT, Limit.NODE, Limit.TRUNK_FAILING}
@@ -125,13 +124,22 @@ class Snapshots:
             seen.live_answers += call.bridged_at is not None
             seen.needs += call.waiter is not None
             return
-        seen.live_answers += call.answered_at is not None
+        seen.live_answers += call.answered_at is not None and not call.listened_to and not call.machine
         seen.live_abandoned += call.waited_out and call.bridged_at is None
         flight = _UNBRIDGED.get(call.state)
-        if flight is None or call.agent_id is not None or call.mode not in _DIALLED_FOR_AGENTS or call.waited_out:
+        if (
+            flight is None
+            or call.agent_id is not None
+            or call.mode not in DIALLED_FOR_AGENTS
+            or call.waited_out
+            or call.machine
+        ):
             return
-        seen.in_flight.append((call.attempt_id, flight, at_s - call.placed_s))
-        seen.needs += 1.0 if flight is FlightState.WAITING else self._chance(call)
+        if call.listened_to:
+            seen.in_flight.append((call.attempt_id, FlightState.DETECTING, at_s - call.answered_s))
+        else:
+            seen.in_flight.append((call.attempt_id, flight, at_s - call.placed_s))
+        seen.needs += 1.0 if flight is FlightState.WAITING and not call.listened_to else self._chance(call)
 
     def _chance(self, call: Call) -> float:
         """How much of an agent a call that rings is going to need: what its project places for each agent, or expects of each call."""
@@ -162,7 +170,7 @@ class Snapshots:
         promised = math.ceil(seen.needs - 1e-9)
         if project is None:
             return Party(promised=promised, wants=promised, holds=seen.at_work)
-        can_dial = open_ and self._projects.runs_here(project) and Mode(project.mode.value) in _DIALLED_FOR_AGENTS
+        can_dial = open_ and self._projects.runs_here(project) and Mode(project.mode.value) in DIALLED_FOR_AGENTS
         count, limit = (0, Limit.TRUNK) if room is None else room.smallest
         in_turn = count > 0 or limit not in _NOT_SOON
         return Party(

@@ -53,7 +53,7 @@ ROWS_DOUBLED = (
 
 ROWS_MISCOUNTED = """
 select count(*) from (
-    select project_id, quarter_of(ended_at) as quarter, outcome, wait_ds(answered_at, bridged_at) as wait_ds, count(*) as calls
+    select project_id, quarter_of(ended_at) as quarter, outcome, wait_ds(coalesce(greeted_at, answered_at), bridged_at) as wait_ds, count(*) as calls
     from attempts where state = 'ended' and answered_at is not null group by 1, 2, 3, 4
 ) a full join answered_calls c using (project_id, quarter, outcome, wait_ds)
 where a.calls is distinct from c.calls

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dialer.domain.pacing.policy import (
+    DIALLED_FOR_AGENTS,
     Decision,
     FlightState,
     Learning,
@@ -17,6 +18,7 @@ from dialer.domain.pacing.predictive import Predictive
 from dialer.domain.pacing.registry import policy_for
 
 __all__ = [
+    "DIALLED_FOR_AGENTS",
     "Decision",
     "FlightState",
     "Learning",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Final, Protocol, runtime_checkable
 from uuid import UUID
 
 from dialer.domain.pacing.contract import Standing
@@ -21,6 +21,10 @@ class Mode(StrEnum):
     PREDICTIVE = "predictive"
     TRIAL = "trial"
     AGENTLESS = "agentless"
+
+
+DIALLED_FOR_AGENTS: Final = frozenset({Mode.PROGRESSIVE, Mode.RATIO, Mode.PREDICTIVE, Mode.TRIAL})
+"""The modes whose calls are placed by a policy and go to whichever agent is free."""
 
 
 class Limit(StrEnum):

@@ -47,7 +47,7 @@ WithinMs = Annotated[
         ge=0,
         le=60_000,
         multiple_of=100,
-        description="An agent who comes later after the answer is late; tenths of a second.",
+        description="An agent who comes later after the answer (with machine detection: after the end of the greeting) is late; tenths of a second.",
     ),
 ]
 Bound = Annotated[Decimal, Field(description="A share; 0.25 is 25 %.")]
@@ -99,6 +99,13 @@ class AtAbandonmentLimit(StrEnum):
     STOP = "stop"
 
 
+class MachineDetection(StrEnum):
+    """Who listens to an answered call before an agent is looked for: nobody, or Asterisk's AMD. A machine is hung up on."""
+
+    OFF = "off"
+    AMD = "amd"
+
+
 class State(StrEnum):
     """Where a project is in its life."""
 
@@ -132,6 +139,7 @@ class NewProject(In):
     preview_limit_s: Annotated[int, Field(ge=5, le=3600)] | None = None
     abandonment_cap: Cap | None = None
     cancel_after_s: CancelAfter | None = None
+    machine_detection: MachineDetection | None = None
     share_weight: Annotated[int, Field(ge=1, le=100, description=_WEIGHT)] | None = None
     share_priority: Annotated[int, Field(ge=0, le=9, description=_PRIORITY)] | None = None
     guaranteed_agents: Annotated[int, Field(ge=0, le=10_000, description=_GUARANTEED)] | None = None
@@ -187,6 +195,7 @@ class Project(Out):
     preview_limit_s: int
     abandonment_cap: Decimal
     cancel_after_s: int
+    machine_detection: MachineDetection
     share_weight: int
     share_priority: int
     guaranteed_agents: int
