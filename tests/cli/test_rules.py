@@ -13,9 +13,8 @@ from campaigns.sql import Pool
 from dialer.cli.exits import Exit
 from tests.builders import NOON, a_lead, a_number, a_project
 from tests.campaigns.rules.test_loading import HEAD, RULE
-from tests.cli.test_commands import Waihu, waihu
+from tests.cli.terminal import Waihu
 
-__all__ = ["waihu"]
 pytestmark = pytest.mark.services
 
 

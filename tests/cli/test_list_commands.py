@@ -1,0 +1,72 @@
+"""Lists from the command line: taken, given back, located, filtered, written out; who must not be called."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from dialer.cli.exits import Exit
+from tests.cli.terminal import Waihu, run_in_thread
+
+
+async def test_a_list_is_looked_at_taken_and_written_out_again(waihu: Waihu, tmp_path: Path) -> None:
+    def work() -> None:
+        waihu("project", "create", "Autumn")
+        file, out = tmp_path / "list.csv", tmp_path / "out.csv"
+        file.write_text("A;B\nWang;13812345678\n", encoding="utf-8")
+        code, [row] = waihu("import", "Autumn", str(file), "--number", "B", "--preview")
+        assert (code, row["numbers"], row["error"]) == (Exit.OK, ["+8613812345678"], "")
+        assert waihu("import", "Autumn", str(file), "--number", "B")[1]["accepted"] == 1
+        assert waihu("import", "Autumn", str(file), "--number", "B")[0] == Exit.REFUSED
+        assert waihu("export", "Autumn", str(out), "--format", "csv")[0] == Exit.OK
+        assert "138****5678" in out.read_text(encoding="utf-8-sig")
+        assert waihu("export", "Autumn", str(out))[0] == Exit.REFUSED
+
+    await run_in_thread(work)
+
+
+async def test_a_projects_supply_is_set_and_its_numbers_are_located(waihu: Waihu, tmp_path: Path) -> None:
+    def work() -> None:
+        waihu("project", "create", "Autumn")
+        condition = '{"field": "city", "op": "=", "value": "深圳"}'
+        assert waihu("supply", "count", "Autumn", "--filter", condition)[1] == {"matching": 0, "leads": 0}
+        code, made = waihu("supply", "set", "Autumn", "--filter", condition, "--order", "newest")
+        assert (code, made["applied"]) == (Exit.OK, False)
+        assert waihu("supply", "set", "Autumn", "--filter", "{")[0] == Exit.USAGE
+        assert waihu("supply", "lasting", "Autumn")[1]["alarm"] is True
+        table = tmp_path / "prefixes.csv"
+        table.write_text("prefix,province,city,carrier\n1381234,广东,深圳,x\n", encoding="utf-8")
+        assert waihu("locality", "load", str(table), "--name", "t", "--version", "1", "--use")[0] == Exit.OK
+        assert waihu("locality", "of", "13812345678")[1]["city"] == "深圳"
+        assert waihu("locality", "list")[1][0]["in_use"] is True
+        assert waihu("locality", "relocate")[1]["changed"] == 0
+
+    await run_in_thread(work)
+
+
+async def test_good_rows_are_imported_and_bad_ones_come_back(waihu: Waihu, tmp_path: Path) -> None:
+    file = tmp_path / "list.csv"
+    file.write_text("number,name\n13800000001,A\n13800000002,B\nnonsense,C\n", encoding="utf-8")
+
+    def build() -> Any:
+        waihu("project", "create", "Autumn")
+        return waihu("import", "Autumn", str(file))
+
+    code, result = await run_in_thread(build)
+    assert code == Exit.OK
+    assert (result["accepted"], result["rejected"]) == (2, 1)
+    assert "nonsense" in await run_in_thread(lambda: Path(result["reject_file"]).read_text(encoding="utf-8"))
+
+
+async def test_do_not_call_takes_numbers_and_answers_about_them(waihu: Waihu) -> None:
+    def build() -> None:
+        assert waihu("dnc", "add", "--why", "asked for it", "13800000001", "13800000002")[1]["added"] == 2
+        assert waihu("dnc", "check", "13800000001")[0] == Exit.OK
+        assert waihu("dnc", "check", "13800000009")[0] == Exit.FOUND_FAULTS
+        assert waihu("dnc", "remove", "13800000001", "--why", "a mistake")[0] == Exit.OK
+        assert waihu("dnc", "check", "13800000001")[0] == Exit.FOUND_FAULTS
+        listed = waihu("dnc", "list")[1]
+        assert len(listed) == 1
+        assert "13800000002" not in listed[0]["number"]
+
+    await run_in_thread(build)
