@@ -69,7 +69,7 @@ def objections(project: Project, now: datetime) -> Iterator[Verdict]:
 
 def _objections(project: Project, now: datetime) -> Iterator[Verdict]:
     if project.state is not ProjectState.RUNNING:
-        yield _no(Gate.PROJECT_NOT_RUNNING, f"The project is {project.state}, not running.")
+        yield _no(Gate.PROJECT_NOT_RUNNING, f"The project is {project.life}, not running.")
     if project.trunk is None:
         yield _no(Gate.NO_TRUNK, "The project has no trunk.")
     elif project.trunk.enabled is not True:

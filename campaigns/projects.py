@@ -16,6 +16,7 @@ from campaigns.caller_numbers import CallerNumber, caller_number
 from campaigns.dispositions import DEFAULT_DISPOSITIONS, Disposition
 from campaigns.dispositions import save as save_dispositions
 from campaigns.errors import BadInput, Conflict, Missing
+from campaigns.life.table import Life, life_of
 from campaigns.retry import DEFAULT_RETRY_RULES, RetryRule
 from campaigns.retry import save as save_retry_rules
 from campaigns.rule_packs import rules_of
@@ -29,7 +30,9 @@ from campaigns.states import (
     Effect,
     LeadState,
     MachineDetection,
+    Meaning,
     ProjectState,
+    Stage,
     TrialCounts,
 )
 from campaigns.survey import Survey, survey_of
@@ -55,6 +58,7 @@ class Project:
     `lists_loaded`: when each list of numbers not to be called was last loaded, by its category.
 
     `cancel_after_s`: a call that has rung so long may be given up when nobody would be free for its answer; 0: never.
+    `sign_offs`: it goes through a trial and signatures (`campaigns.life`). `valid_connect_s`: a conversation this long is a valid connect.
     """
 
     id: UUID
@@ -105,6 +109,14 @@ class Project:
     trial_taken: int = 0
     lists_loaded: Mapping[str, datetime] = field(default_factory=dict)
     survey: Survey | None = None
+    stage: Stage = Stage.FORMAL
+    sign_offs: bool = False
+    valid_connect_s: int = 15
+
+    @property
+    def life(self) -> Life:
+        """Where it is in its life."""
+        return life_of(self.state, self.stage)
 
     @property
     def trunk_id(self) -> UUID | None:
@@ -117,7 +129,7 @@ SETTINGS: Final = frozenset({
     "preview_limit_s", "preview_at_limit", "preview_skips_per_hour", "preview_skips_per_lead", "preview_skip_wait_s", "preview_same_agent_wait_s",
     "abandonment_cap", "abandonment_period", "abandonment_at_limit", "abandonment_within_ms", "abandonment_counts_late", "abandonment_counts_machines",
     "abandonment_false_machine_rate", "machine_detection", "cancel_after_s", "share_weight", "share_priority", "guaranteed_agents", "max_attempts", "daily_cap_per_number",
-    "safe_harbour", "record_calls", "mask_numbers", "script", "trial_size", "trial_counts",
+    "safe_harbour", "record_calls", "mask_numbers", "script", "trial_size", "trial_counts", "sign_offs", "valid_connect_s",
 })  # fmt: skip
 """What `create_project` and `update_project` take: columns of `projects`, by these names and no others."""
 
@@ -129,7 +141,7 @@ select p.*,
        (select coalesce(array_agg(a.agent_id), '{}') from project_agents a where a.project_id = p.id) as agent_ids,
        (select coalesce(jsonb_agg(jsonb_build_object('code', d.code, 'label_zh', d.label_zh, 'label_en', d.label_en, 'effect', d.effect,
                                                      'retry_after_s', extract(epoch from d.retry_after),
-                                                     'growth_percent', d.growth_percent) order by d.position, d.code), '[]')
+                                                     'growth_percent', d.growth_percent, 'meaning', d.meaning) order by d.position, d.code), '[]')
         from dispositions d where d.project_id = p.id) as dispositions,
        (select coalesce(jsonb_agg(jsonb_build_object('outcome', r.outcome, 'retry_after_s', extract(epoch from r.retry_after),
                                                      'max_times', r.max_times, 'counts', r.counts, 'growth_percent', r.growth_percent) order by r.outcome), '[]')
@@ -210,13 +222,16 @@ def _name_taken() -> Conflict:
 async def update_project(conn: Connection, project_id: UUID, **settings: Any) -> Project:
     """Change settings (`SETTINGS`). A running engine has to be told (`ReloadProject`); the caps hold from the next claim on by themselves.
 
-    Errors: as `create_project`; Missing `project_unknown`.
+    Errors: as `create_project`; Missing `project_unknown`; Conflict `project_begun` (sign-offs are asked for, or not, while it is a draft),
+    `project_in_trial` (its mode is that of the trial until it is formal).
     """
     unknown = settings.keys() - SETTINGS
     if unknown:
         raise BadInput("project_setting_unknown", f"A project has no setting {min(unknown)}.", settings=sorted(unknown))
     if "zone" in settings:
         _check_zone(settings["zone"])
+    if "sign_offs" in settings:
+        await _check_draft(conn, project_id, settings["sign_offs"])
     if settings:
         # The names come from SETTINGS, never from outside; the values are arguments.
         assignments = ", ".join(f"{name} = ${place}" for place, name in enumerate(settings, 2))
@@ -231,6 +246,10 @@ async def update_project(conn: Connection, project_id: UUID, **settings: Any) ->
             asyncpg.NotNullViolationError,
             asyncpg.NumericValueOutOfRangeError,
         ) as error:
+            if error.constraint_name == "projects_trial_is_sampled":
+                raise Conflict(
+                    "project_in_trial", "Its trial is under way and dials a sample: change the mode when it is formal."
+                ) from error
             raise BadInput(
                 "project_setting_invalid",
                 "A setting is outside its range.",
@@ -241,13 +260,12 @@ async def update_project(conn: Connection, project_id: UUID, **settings: Any) ->
     return await load_project(conn, project_id)
 
 
-_SET_STATE = "update projects set state = $2 where id = $1 returning id"
+_BEGUN = "select true from projects where id = $1 and state <> 'draft' and sign_offs is distinct from $2"
 
 
-async def set_state(conn: Connection, project_id: UUID, state: ProjectState) -> Project:
-    """Start, pause, complete: a claim sees it at once, on every node. Errors: Missing `project_unknown`."""
-    await conn.fetchval(_SET_STATE, project_id, state.value)
-    return await load_project(conn, project_id)
+async def _check_draft(conn: Connection, project_id: UUID, sign_offs: object) -> None:
+    if await conn.fetchval(_BEGUN, project_id, sign_offs):
+        raise Conflict("project_begun", "Sign-offs are asked for, or not, while a project is a draft.")
 
 
 _ASSIGN = """
@@ -302,6 +320,7 @@ def _project(row: asyncpg.Record, rules: Mapping[UUID, RuleSet]) -> Project:
         lists_loaded=dict(zip(row["list_names"] or (), row["list_times"] or (), strict=True)),
         **{name: row[name] for name in _PLAIN},
         state=ProjectState(row["state"]),
+        stage=Stage(row["stage"]),
         mode=DialMode(row["mode"]),
         preview_at_limit=AtPreviewLimit(row["preview_at_limit"]),
         abandonment_period=AbandonmentPeriod(row["abandonment_period"]),
@@ -320,6 +339,7 @@ def _project(row: asyncpg.Record, rules: Mapping[UUID, RuleSet]) -> Project:
                 effect=Effect(one["effect"]),
                 retry_after=None if one["retry_after_s"] is None else timedelta(seconds=one["retry_after_s"]),
                 growth_percent=one["growth_percent"],
+                meaning=None if one["meaning"] is None else Meaning(one["meaning"]),
             )
             for one in row["dispositions"]
         ),

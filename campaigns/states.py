@@ -6,13 +6,23 @@ from enum import StrEnum
 
 
 class ProjectState(StrEnum):
-    """The same words as in `projects.state`. Only a running project is dialled."""
+    """The same words as in `projects.state`. Only a running project is dialled; with its stage the state says where in its life it is (`campaigns.life.table`)."""
 
     DRAFT = "draft"
     RUNNING = "running"
+    REVIEW = "review"  # the figures of its trial are frozen
     PAUSED = "paused"
+    STOPPED = "stopped"  # for correction: dialled again only when a person has lifted the stop
     COMPLETED = "completed"
+    SETTLED = "settled"
     ARCHIVED = "archived"
+
+
+class Stage(StrEnum):
+    """What a project's dialling is at present; the same words as in `projects.stage`."""
+
+    TRIAL = "trial"
+    FORMAL = "formal"
 
 
 class DialMode(StrEnum):
@@ -107,3 +117,10 @@ class Effect(StrEnum):
     RETRY = "retry"
     CALLBACK = "callback"
     DO_NOT_CALL = "do_not_call"
+
+
+class Meaning(StrEnum):
+    """What a disposition says of the call, for figures and stop rules; the same words as in `dispositions.meaning`."""
+
+    CONVERSION = "conversion"
+    COMPLAINT = "complaint"

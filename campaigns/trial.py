@@ -5,43 +5,15 @@ The claim takes the places of the sample (`campaigns.claim`), the end of a call 
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
 from campaigns.errors import Missing
+from campaigns.life.intervals import Share, wilson
 from campaigns.sql import Connection
 from campaigns.states import TrialCounts
-
-_Z: Final = 1.959963984540054  # 95 %
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
-    """`count` of `total`, and between which shares the true one lies with 95 % confidence."""
-
-    count: int
-    total: int
-    low: float
-    high: float
-
-
-def wilson(count: int, total: int) -> Share:
-    """The score interval of a share, right for few and for extreme counts as well; of nothing it is everything.
-
-    Wilson (1927), Probable inference, the law of succession, and statistical inference.
-    """
-    if total <= 0:
-        return Share(count=0, total=0, low=0.0, high=1.0)
-    share, square = count / total, _Z * _Z
-    middle = (share + square / (2 * total)) / (1 + square / total)
-    half = _Z / (1 + square / total) * math.sqrt(share * (1 - share) / total + square / (4 * total * total))
-    low = 0.0 if count == 0 else max(0.0, middle - half)
-    high = 1.0 if count == total else min(1.0, middle + half)
-    return Share(count=count, total=total, low=low, high=high)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

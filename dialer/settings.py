@@ -148,6 +148,9 @@ class Settings(BaseSettings):
     zone: Zone = Field(
         default="Asia/Shanghai", description="Time zone of the business: days of the recording store, reports."
     )
+    project_sign_offs: bool = Field(
+        default=False, description="Whether new projects go through a trial and signatures, unless they say otherwise."
+    )
     region: str = Field(default="CN", pattern=r"^[A-Z]{2}$", description="Country in which numbers without + are read.")
     work_dir: Path = Field(default=Path("/var/lib/waihu/work"), description="Uploads and reject files of imports.")
     drain_s: float = Field(

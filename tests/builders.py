@@ -18,7 +18,7 @@ from campaigns.caller_numbers import CallerNumber
 from campaigns.openings import Openings
 from campaigns.projects import Project, Trunk
 from campaigns.sql import Connection, Pool
-from campaigns.states import DialMode, ProjectState
+from campaigns.states import DialMode, ProjectState, Stage
 from dialer.domain.ids import uuid7
 
 NODE: Final = "node-1"
@@ -132,7 +132,9 @@ async def a_project(
         made = await projects.create_project(conn, **wanted)
     numbers = [await a_caller_number(pool, trunk.id) for _ in range(caller_number_count)]
     await caller_numbers.allow(pool, made.id, [number.id for number in numbers])
-    return await projects.set_state(pool, made.id, state)
+    stage = Stage.TRIAL if state is ProjectState.REVIEW else Stage.FORMAL
+    await pool.execute("update projects set state = $2, stage = $3 where id = $1", made.id, state.value, stage.value)
+    return await projects.load_project(pool, made.id)
 
 
 async def a_lead(conn: Connection, project_id: UUID, **columns: Any) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
@@ -61,3 +62,41 @@ async def lasting(conn: Connection, project_id: UUID, now: datetime) -> Lasting:
         alarm_hours=row["alarm_hours"],
         alarm=ends or row["fresh"] == 0,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shortage:
+    """Is the data about to run out? `fresh` is counted no further than matters; `per_hour` as in `Lasting`."""
+
+    short: bool
+    fresh: int
+    per_hour: float
+    alarm_hours: int
+
+
+CLEARED_AT: Final = 1.1
+"""An alarm that is raised is cleared when the data lasts so many times its hours: one lead more or less raises none again."""
+
+_RATE = """
+select a.first_calls, a.first_at, coalesce((select s.alarm_hours from supplies s where s.project_id = $1), 4) as alarm_hours
+from (select count(*) as first_calls, min(a.created_at) as first_at
+      from attempts a
+      where a.project_id = $1 and a.id >= uuid7_floor($2) and a.id < uuid7_floor($3) and a.lead_id is not null
+        and not exists (select from attempts b where b.lead_id = a.lead_id and b.id < a.id)) a
+"""
+_FRESH = """
+select count(*) from (select from leads l where l.project_id = $1 and l.state in ('new', 'retry') and l.callback_agent_id is null and not l.held
+                                                and l.next_at = '-infinity' limit $2) l
+"""
+
+
+async def shortage(conn: Connection, project_id: UUID, now: datetime, *, raised: bool) -> Shortage:
+    """Does the data last less than the project's alarm hours? `raised`: it was said before. The cost is that of an hour's calls and of the hours' leads, whatever the list holds."""
+    since = now - LOOKED_BACK
+    row = await conn.fetchrow(_RATE, project_id, since, now)
+    assert row is not None  # noqa: S101  # an aggregate always gives a row
+    since = max(since, row["first_at"] or since)
+    per_hour = row["first_calls"] / (max((now - since).total_seconds(), 60.0) / 3600)
+    enough = math.floor(row["alarm_hours"] * per_hour * (CLEARED_AT if raised else 1.0)) + 1
+    fresh = await conn.fetchval(_FRESH, project_id, enough)
+    return Shortage(short=fresh < enough, fresh=fresh, per_hour=per_hour, alarm_hours=row["alarm_hours"])

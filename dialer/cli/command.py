@@ -22,6 +22,7 @@ from dialer.cli import (
     imports,
     locality,
     migrations,
+    project_life,
     projects,
     recordings,
     retention,
@@ -49,6 +50,7 @@ app = typer.Typer(
 )
 for module in (serving, migrations, doctor, versions, why, why_pace, simulate, imports):
     module.register(app)
+project_life.register(projects.app)
 for name, module_app in (
     ("user", users.app),
     ("agent", agents.app),

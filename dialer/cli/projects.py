@@ -55,6 +55,9 @@ def create(
     ratio: Annotated[str | None, typer.Option(help="Calls for each ready agent, in mode ratio.")] = None,
     zone: Annotated[str | None, typer.Option(help="Its time zone; default Asia/Shanghai.")] = None,
     window: Annotated[str | None, typer.Option(help="When it may dial, local time: 09:00-20:00.")] = None,
+    sign_offs: Annotated[
+        bool | None, typer.Option(help="It goes through a trial and signatures; default: as the installation is set.")
+    ] = None,
 ) -> None:
     """A new project, a draft until it is started. It gets the usual dispositions; the rest can be set by the API."""
     output: Output = context.obj.output
@@ -69,6 +72,7 @@ def create(
             "zone": zone,
             "window_start": start or None,
             "window_end": end or None,
+            "sign_offs": sign_offs,
         }
         wanted["trunk_id"] = await office.id_of("trunk", trunk) if trunk else None
         numbers = [await office.id_of("caller-number", number) for number in caller_number or ()]
@@ -138,6 +142,10 @@ def change(
     ] = None,
     trial_size: Annotated[int | None, typer.Option(help="Leads of the sample, in mode trial.")] = None,
     trial_counts: Annotated[TrialCounts | None, typer.Option(help="Which leads fill the sample.")] = None,
+    valid_connect_s: Annotated[int | None, typer.Option(help="A conversation this long is a valid connect.")] = None,
+    sign_offs: Annotated[
+        bool | None, typer.Option(help="It goes through a trial and signatures; while a draft.")
+    ] = None,
 ) -> None:
     """Change a project; the engine takes it at once."""
     output: Output = context.obj.output
@@ -160,6 +168,8 @@ def change(
             "machine_detection": machine_detection,
             "trial_size": trial_size,
             "trial_counts": trial_counts,
+            "valid_connect_s": valid_connect_s,
+            "sign_offs": sign_offs,
             "share_weight": weight,
             "share_priority": priority,
             "guaranteed_agents": guaranteed_agents,

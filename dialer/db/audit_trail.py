@@ -79,9 +79,13 @@ async def page(
 
 
 PROJECT_AT = """
-select (select case action when 'project_started' then 'running' when 'project_created' then 'draft' else 'paused' end
-        from audit_log where subject_type = 'project' and subject_id = $1 and at <= $2 and not detail ? 'refused'
-          and action in ('project_created', 'project_started', 'project_paused', 'project_stopped') order by at desc, id desc limit 1) as state,
+select coalesce(
+           (select case when to_life in ('trial', 'formal') then 'running' when to_life in ('trial_paused', 'paused') then 'paused'
+                        when to_life in ('trial_stopped', 'stopped') then 'stopped' else to_life end
+            from project_steps where project_id = $1::text::uuid and at <= $2 order by id desc limit 1),
+           (select case action when 'project_started' then 'running' when 'project_created' then 'draft' else 'paused' end
+            from audit_log where subject_type = 'project' and subject_id = $1 and at <= $2 and not detail ? 'refused'
+              and action in ('project_created', 'project_started', 'project_paused', 'project_stopped') order by at desc, id desc limit 1)) as state,
        exists (select from audit_log where subject_type = 'project' and subject_id = $1 and at > $2 and action = 'project_changed') as changed
 """
 

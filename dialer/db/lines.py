@@ -26,7 +26,9 @@ update trunks set name = coalesce($2, name), endpoint = coalesce($3, endpoint), 
     max_cps = coalesce($5, max_cps), number_format = coalesce($6, number_format), enabled = coalesce($7, enabled)
 where id = $1 returning {_TRUNK}
 """
-PROJECTS_OF_TRUNK = "select id from projects where trunk_id = $1 and state in ('running', 'paused')"
+PROJECTS_OF_TRUNK = (
+    "select id from projects where trunk_id = $1 and state in ('running', 'review', 'paused', 'stopped')"
+)
 
 
 async def trunks(conn: Connection, *, after: str | None, limit: int) -> list[Trunk]:
@@ -100,7 +102,7 @@ order by number limit $4
 """
 PROJECTS_OF_CALLER_NUMBER = """
 select p.id from projects p join project_caller_numbers c on c.project_id = p.id
-where c.caller_number_id = $1 and p.state in ('running', 'paused')
+where c.caller_number_id = $1 and p.state in ('running', 'review', 'paused', 'stopped')
 """
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Literal
+from typing import Final, Literal
 from uuid import UUID
 
 
@@ -126,10 +126,24 @@ class WrapUp:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """Who has a project started or paused, for its books: a user of a role, or the command line."""
+
+    actor: str
+    role: str
+    user_id: UUID | None = None
+
+
+SOMEBODY: Final = Person(actor="somebody", role="admin")
+"""Whoever can command an engine may do everything; this one did not say who it is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StartProject:
-    """Dial this project."""
+    """Dial this project: start a draft without sign-offs, resume one that is paused."""
 
     project_id: UUID
+    by: Person = SOMEBODY
     kind: Literal["start_project"] = "start_project"
 
 
@@ -138,15 +152,20 @@ class PauseProject:
     """Place no new calls for this project. Conversations go on; what rings may still be answered, or is hung up."""
 
     project_id: UUID
+    by: Person = SOMEBODY
     hang_up_ringing: bool = False
     kind: Literal["pause_project"] = "pause_project"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReloadProject:
-    """The project's settings, trunks, caller numbers or agents have changed in the database: read them again."""
+    """The project's settings, state, trunks, caller numbers or agents have changed in the database: read them again.
+
+    What rings of it is hung up when that is said: it was stopped.
+    """
 
     project_id: UUID
+    hang_up_ringing: bool = False
     kind: Literal["reload_project"] = "reload_project"
 
 

@@ -76,6 +76,15 @@ class Metrics:
             "waihu_abandonment_budget_left", "Calls that may still be abandoned", of_project, registry=registry
         )
 
+        self.stops = Counter("waihu_stops", "Projects stopped by a stop rule", ["rule"], registry=registry)
+        self.stop_evidence = Gauge(
+            "waihu_stop_evidence",
+            "How far a stop rule is from stopping its project: 1 stops",
+            ["project", "rule"],
+            registry=registry,
+        )
+        self.alarms = Gauge("waihu_alarms", "Alarms of projects that are raised", ["kind"], registry=registry)
+
     def forget_project(self, label: str) -> None:
         """No more series of this project."""
         for family in (

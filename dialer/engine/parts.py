@@ -12,9 +12,11 @@ import asyncpg
 from prometheus_client import CollectorRegistry
 
 from dialer.asterisk.ami.client import AmiClient, AmiConfig
+from dialer.domain.commands import ReloadProject
 from dialer.domain.pacing import Limit
 from dialer.engine.abandonment import Abandonment
 from dialer.engine.agents import Agents
+from dialer.engine.alarms import Alarms
 from dialer.engine.answering import Answering
 from dialer.engine.budgets import Budgets
 from dialer.engine.calls import Calls
@@ -45,6 +47,7 @@ from dialer.engine.reconcile import Reconcile
 from dialer.engine.seats import Seats
 from dialer.engine.sending import Sending
 from dialer.engine.snapshots import Snapshots
+from dialer.engine.stop_watch import StopWatch
 from dialer.engine.surveying import Surveying
 from dialer.engine.tasks import TaskSet
 from dialer.engine.wrapping import Wrapping
@@ -76,6 +79,8 @@ class Parts:
     abandonment: Abandonment
     samples: PaceSamples
     measures: ProjectMeasures
+    alarms: Alarms
+    stops: StopWatch
     budgets: Budgets
     sending: Sending
     placing: Placing
@@ -103,7 +108,7 @@ def assemble(
 ) -> Parts:
     """Make all parts; nothing runs yet."""
     tasks, metrics, floor = TaskSet(), Metrics(registry), Floor()
-    projects = Projects(pool, config.node)
+    projects = Projects(pool, config.node, clock)
     publishing = Publishing(feed, floor, projects.shows_numbers)
     journal = Journal(pool, metrics, every_s=config.journal_every_s, bound=config.journal_bound, on_ended=on_ended)
     calls = Calls(floor, journal, publishing, metrics, clock)
@@ -166,6 +171,10 @@ def assemble(
         secrets.token_bytes,
         obstacle,
     )
+    alarms = Alarms(feed, metrics)
+    stops = StopWatch(pool, projects, alarms, metrics, clock, again_s=config.tick_s)
+    results = Results(pool, agents, clock)
+    results.on_wrapped.append(stops.wrapped)
     previewing = Previewing(pool, projects, agents, dialling, tasks, clock)
     desk = Desk(
         floor,
@@ -173,7 +182,7 @@ def assemble(
         dialling,
         previewing,
         Talking(floor, agents, calls, wrapping, ami),
-        Results(pool, agents, clock),
+        results,
         projects,
         giving_up,
         provision=provision.put,
@@ -183,6 +192,12 @@ def assemble(
     agents.on_ready.append(lambda _agent: placing.wake())
     calls.on_ended.append(counts.ended)
     calls.on_ended.append(abandonment.ended)
+    calls.on_ended.append(stops.ended)
+    stops.on_stopped.append(
+        lambda project_id: tasks.spawn(
+            f"stopped {project_id}", desk.execute(ReloadProject(project_id=project_id, hang_up_ringing=True))
+        )
+    )
     samples, measures = PaceSamples(), ProjectMeasures(metrics)
     placing.on_decided += [samples.note, measures.decided]
     abandonment.on_news.append(lambda project_id, budget: measures.budget(project_id, budget.left))
@@ -220,6 +235,8 @@ def assemble(
         abandonment=abandonment,
         samples=samples,
         measures=measures,
+        alarms=alarms,
+        stops=stops,
         budgets=budgets,
         sending=sending,
         placing=placing,

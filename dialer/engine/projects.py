@@ -8,17 +8,21 @@ from uuid import UUID
 import asyncpg
 
 from campaigns import projects as projects_db
+from campaigns.life.steps import By, take
+from campaigns.life.table import TABLE, Kind, Step
 from campaigns.projects import Project
 from campaigns.states import ProjectState
-from dialer.domain.errors import NotFound
+from dialer.domain.commands import Person
+from dialer.engine.clock import Clock
 
 
 class Projects:
-    """All projects that are running or paused, and those that calls or agents of ours belong to."""
+    """All projects that are not archived, and those that calls or agents of ours belong to."""
 
-    def __init__(self, pool: asyncpg.Pool, node: str) -> None:
+    def __init__(self, pool: asyncpg.Pool, node: str, clock: Clock) -> None:
         self._pool = pool
         self._node = node
+        self._clock = clock
         self._projects: dict[UUID, Project] = {}
         self._reread: set[UUID] = set()  # since the last refresh began
 
@@ -39,6 +43,11 @@ class Projects:
         return (
             project.state is ProjectState.RUNNING and trunk is not None and trunk.node == self._node and trunk.enabled
         )
+
+    def belongs_here(self, project_id: UUID) -> bool:
+        """Is its trunk of this node, whether it is dialled or not?"""
+        project = self._projects.get(project_id)
+        return project is not None and project.trunk is not None and project.trunk.node == self._node
 
     def agent_wait_s(self, project_id: UUID) -> float:
         """How long an answered customer may wait for an agent."""
@@ -80,14 +89,20 @@ class Projects:
         """From memory, else from PostgreSQL."""
         return self._projects.get(project_id) or await self.reload(project_id)
 
-    async def set_state(self, project_id: UUID, state: ProjectState) -> Project:
-        """Start or pause. Errors: as campaigns.projects.set_state."""
+    async def take(self, project_id: UUID, by: Person, *steps: Step) -> Project:
+        """Take the first of these steps that leads on (or is so already). Errors: as campaigns.life.steps.take."""
         async with self._pool.acquire(timeout=5) as conn:
-            project = await projects_db.set_state(conn, project_id, state)
-        if project is None:
-            raise NotFound("project_unknown", "There is no such project.")
-        self._know(project)
-        return project
+            project = await projects_db.load_project(conn, project_id)
+            step = next((one for one in steps if TABLE[project.life, one].kind is not Kind.REFUSED), steps[0])
+            taken = await take(
+                conn,
+                project_id,
+                step,
+                by=By(actor=by.actor, role=by.role, user_id=by.user_id),
+                now=self._clock.now(),
+            )
+        self._know(taken.project)
+        return taken.project
 
     def _know(self, project: Project) -> None:
         self._projects[project.id] = project

@@ -200,6 +200,8 @@ class Engine:
         keep("callees", self._upkeep.keep_callees)
         keep("samples", self._upkeep.keep_samples)
         keep("supply", self._upkeep.keep_supply)
+        keep("stops", parts.stops.run)
+        keep("supply alarm", self._upkeep.keep_supply_alarm)
         keep("callbacks", self._upkeep.keep_callbacks)
         keep("departures", self._upkeep.keep_departures)
         keep("reconcile", self._rounds.run)
@@ -248,5 +250,6 @@ class Engine:
     async def _project_changed(self, project_id: UUID) -> None:
         await self._upkeep.refresh_agents()
         await self._upkeep.refresh_limits()
+        await self._upkeep.refresh_watches(project_id)
         self._upkeep.publish_projects()
         self.parts.placing.new_list(project_id)

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
+from uuid import UUID
 
 import asyncpg
 
 from campaigns import callees
+from campaigns.life import watching
 from campaigns.supply import sifting
+from campaigns.supply.lasting import shortage
 from campaigns.supply.next_numbers import next_numbers
 from dialer.db import agents as agents_db
 from dialer.db import attempts as attempts_db
@@ -49,6 +52,7 @@ class Upkeep:
         await self.refresh_limits()
         await self._parts.counts.complete()
         await self._parts.abandonment.complete()
+        await self.refresh_watches()
         async with self._pool.acquire(timeout=5) as conn:
             self._parts.policies.remember(await pacing_states.load(conn))
 
@@ -94,6 +98,37 @@ class Upkeep:
             except LOST:
                 continue
 
+    async def refresh_watches(self, project_id: UUID | None = None) -> None:
+        """Stop rules (of one project, or all) and alarms may have changed. Errors: those of a lost PostgreSQL."""
+        await self._parts.stops.refresh(None if project_id is None else [project_id])
+        async with self._pool.acquire(timeout=5) as conn:
+            found = await watching.alarms(conn, open_only=True)
+        self._parts.alarms.are([one for one in found if self._parts.projects.belongs_here(one.project_id)])
+
+    async def keep_supply_alarm(self) -> None:
+        """Say once that a project's data is about to run out, and once that it is not."""
+        while True:
+            await asyncio.sleep(self._config.supply_alarm_every_s)
+            for project in self._parts.projects.dialled_here():
+                try:
+                    await self._look_at_supply(project.id)
+                except LOST:
+                    break
+
+    async def _look_at_supply(self, project_id: UUID) -> None:
+        now, kind = self._clock.now(), watching.AlarmKind.SUPPLY
+        async with self._pool.acquire(timeout=5) as conn:
+            raised = self._parts.alarms.raised(project_id, kind)
+            found = await shortage(conn, project_id, now, raised=raised)
+            if found.short and not raised:
+                detail = {"fresh": found.fresh, "per_hour": round(found.per_hour, 1), "alarm_hours": found.alarm_hours}
+                alarm = await watching.raise_alarm(conn, project_id, kind, now, detail)
+                if alarm is not None:
+                    self._parts.alarms.show(alarm)
+            elif raised and not found.short:
+                for alarm in await watching.clear_alarms(conn, project_id, [kind], now):
+                    self._parts.alarms.show(alarm)
+
     async def keep_samples(self) -> None:
         """The pacer's minutes are written when they are over; those of former weeks go, some at a time."""
         while True:
@@ -126,6 +161,7 @@ class Upkeep:
                 self._parts.measures.keep_only(known)
                 await self.refresh_agents()
                 await self.refresh_limits()
+                await self.refresh_watches()
                 await self._parts.departures.refresh()
             except LOST:
                 continue

@@ -28,6 +28,8 @@ from dialer.web.errors import DATABASE_AWAY
 from dialer.web.health import routes as health
 from dialer.web.imports import routes as imports
 from dialer.web.leads import routes as leads
+from dialer.web.life import routes as life
+from dialer.web.life import watching as life_watching
 from dialer.web.live import routes as live
 from dialer.web.localities import routes as localities
 from dialer.web.openapi import document
@@ -63,6 +65,8 @@ FEATURES = (
     abandonment,
     project_settings,
     project_trial,
+    life,
+    life_watching,
     surveys,
     scripts,
     trunks,

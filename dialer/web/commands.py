@@ -26,10 +26,10 @@ async def run(call: Call, command: Command) -> Done:
         ) from None
 
 
-async def reload_project(call: Call, project_id: UUID) -> None:
+async def reload_project(call: Call, project_id: UUID, *, hang_up_ringing: bool = False) -> None:
     """Tell the engine that a project has changed. It reads every project when it starts, so one that is away misses nothing."""
     try:
-        await run(call, ReloadProject(project_id=project_id))
+        await run(call, ReloadProject(project_id=project_id, hang_up_ringing=hang_up_ringing))
     except Unavailable as error:
         log.warning(
             "the engine was not told of a project's change", project_id=str(project_id), error_id=error.error_id

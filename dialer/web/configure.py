@@ -15,6 +15,7 @@ def web_settings(settings: Settings) -> WebSettings:
     return WebSettings(
         realm=SIP_REALM,
         prompts_dir=settings.prompts_dir,
+        project_sign_offs=settings.project_sign_offs,
         region=settings.region,
         secure_cookies=settings.web_url.startswith("https://"),
         trusted_proxies=settings.trusted_proxies,

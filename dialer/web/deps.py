@@ -67,6 +67,7 @@ class WebSettings:
 
     realm: str = "waihu"  # of SIP digests
     prompts_dir: Path | None = None  # the node's sound files, where this process can see them
+    project_sign_offs: bool = False  # of new projects that do not say
     region: str = "CN"  # where numbers without a country code are
     secure_cookies: bool = False  # True behind https: cookies with Secure and the __Host- prefix, and HSTS
     allowed_origins: tuple[str, ...] = ()  # other origins whose pages may use a session; our own host is always one

@@ -9,6 +9,9 @@ ADMINS = frozenset({Role.ADMIN})
 LEADERS = frozenset({Role.TEAM_LEADER, Role.SUPERVISOR, Role.ADMIN})  # may act for any agent
 DESK = LEADERS | {Role.AGENT}
 PLANNERS = frozenset({Role.PROJECT_MANAGER, Role.SUPERVISOR, Role.TECHNICAL_LEAD, Role.ADMIN})
+LIFE_LEADERS = frozenset(
+    {Role.PROJECT_MANAGER, Role.ADMIN}
+)  # signatures, stop rules; which step is whose: campaigns/life/table.py
 PROJECT_READERS = EVERYBODY - {Role.PAYROLL}
 SCRIPT_WRITERS = PLANNERS | {Role.NETWORK, Role.QA}  # who writes drafts; publishing is the planners'
 TELEPHONY = frozenset({Role.TECHNICAL_LEAD, Role.NETWORK, Role.ADMIN})  # trunks, caller numbers, devices

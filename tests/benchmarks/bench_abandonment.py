@@ -37,7 +37,7 @@ _BARE = "select project_id, outcome, wait_ds, sum(calls) from answered_calls gro
 
 async def an_office(pool: Pool) -> tuple[Abandonment, Projects]:
     """What an engine counts with."""
-    projects = Projects(pool, NODE)
+    projects = Projects(pool, NODE, SystemClock())
     await projects.refresh()
     journal = Journal(pool, Metrics(), every_s=0.0, bound=1000, on_ended=lambda _: None)
     return Abandonment(pool, projects, journal, Feed("bench"), SystemClock()), projects

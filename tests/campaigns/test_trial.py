@@ -10,11 +10,12 @@ import pytest
 
 from campaigns import projects
 from campaigns.claim import claim
+from campaigns.life.intervals import Share
 from campaigns.projects import Project
 from campaigns.release import EndedAttempt, WrapUp, finish, wrap_up
 from campaigns.sql import Pool
 from campaigns.states import DialMode, TrialCounts
-from campaigns.trial import Share, begin_trial, trial_of
+from campaigns.trial import begin_trial, trial_of
 from tests.builders import NOON, a_lead, a_project, a_request
 
 pytestmark = pytest.mark.services

@@ -8,6 +8,10 @@ from enum import StrEnum
 import pytest
 
 from campaigns import states
+from campaigns.life.requirements import SignOffKind
+from campaigns.life.stop_rules import RuleKind
+from campaigns.life.table import Life, Step
+from campaigns.life.watching import AlarmKind
 from campaigns.sql import Pool
 from dialer.db.simulations import SimulationState
 from dialer.domain.pacing.contract import AtLimit, Period
@@ -31,7 +35,14 @@ _LOGGED_IN = [state for state in AgentState if state is not AgentState.LOGGED_OU
         ("agent_live", "state", _LOGGED_IN),
         ("agent_times", "state", _LOGGED_IN),
         ("projects", "state", states.ProjectState),
+        ("projects", "stage", states.Stage),
         ("projects", "mode", states.DialMode),
+        ("project_steps", "step", Step),
+        ("project_steps", "to_life", Life),
+        ("sign_offs", "kind", SignOffKind),
+        ("stop_rules", "kind", RuleKind),
+        ("project_alarms", "kind", AlarmKind),
+        ("dispositions", "meaning", states.Meaning),
         ("projects", "abandonment_period", states.AbandonmentPeriod),
         ("projects", "abandonment_period", Period),
         ("projects", "abandonment_at_limit", states.AtAbandonmentLimit),

@@ -20,11 +20,11 @@ FLOOR = {R.TEAM_LEADER, R.SUPERVISOR, R.ADMIN}
 # Promises made by hand, so that a slip in a declaration shows: what these roles may change, besides their own session and tokens.
 MAY_CHANGE: dict[Role, set[str]] = {
     R.AGENT: {"desk"},
-    R.QA: {"do_not_call", "consents", "recordings", "qa", "scripts"},
+    R.QA: {"do_not_call", "consents", "recordings", "qa", "scripts", "life"},
     R.PAYROLL: set(),
-    R.GENERAL_MANAGER: set(),
+    R.GENERAL_MANAGER: {"life"},
     R.NETWORK: {"trunks", "caller_numbers", "devices", "projects", "scripts"},
-    R.TEAM_LEADER: {"desk", "agents", "projects", "do_not_call", "consents", "recordings", "qa"},
+    R.TEAM_LEADER: {"desk", "agents", "projects", "do_not_call", "consents", "recordings", "qa", "life"},
 }
 OWN = {"session", "tokens"}
 

@@ -7,8 +7,8 @@ from collections.abc import Awaitable, Callable
 from typing import assert_never
 from uuid import UUID
 
+from campaigns.life.table import Step
 from campaigns.projects import Project
-from campaigns.states import ProjectState
 from dialer.domain.commands import (
     AgentBreak,
     AgentCommand,
@@ -133,13 +133,15 @@ class Desk:
     async def _changed(self, command: StartProject | PauseProject | ReloadProject) -> Project:
         match command:
             case StartProject():
-                return await self._projects.set_state(command.project_id, ProjectState.RUNNING)
+                return await self._projects.take(command.project_id, command.by, Step.START, Step.RESUME)
             case PauseProject():
-                project = await self._projects.set_state(command.project_id, ProjectState.PAUSED)
-                if command.hang_up_ringing:
-                    for call in list(self._floor.calls.values()):
-                        if call.project_id == project.id:
-                            self._giving_up.begin(call)
-                return project
+                project = await self._projects.take(command.project_id, command.by, Step.PAUSE)
             case ReloadProject():
-                return await self._projects.reload(command.project_id)
+                project = await self._projects.reload(command.project_id)
+            case _:
+                assert_never(command)
+        if command.hang_up_ringing:
+            for call in list(self._floor.calls.values()):
+                if call.project_id == project.id:
+                    self._giving_up.begin(call)
+        return project

@@ -13,7 +13,7 @@ from campaigns.callbacks import Callback, due_callbacks
 from campaigns.claim import ClaimRequest, claim_number
 from campaigns.numbers import normalise
 from campaigns.projects import Project
-from campaigns.states import DialMode
+from campaigns.states import DialMode, Stage
 from dialer.domain.agent_table import AgentEvent
 from dialer.domain.call_table import CallEvent
 from dialer.domain.commands import Dial, Done
@@ -36,6 +36,7 @@ from dialer.engine.tasks import TaskSet
 _log = structlog.get_logger(__name__)
 
 MAY_DIAL = {AgentState.BREAK, AgentState.READY, AgentState.PREVIEW}
+_BY_HAND = {DialMode.MANUAL, DialMode.PREVIEW}
 
 
 class Dialling:
@@ -113,6 +114,8 @@ class Dialling:
     ) -> Done:
         """Reserve the agent, claim the lead or number, place the call. Errors: as `dial`."""
         self.may_work(agent, project.id)
+        if mode in _BY_HAND and project.sign_offs and project.stage is Stage.TRIAL:
+            raise Conflict("project_in_trial", "Its trial is under way: only leads of the sample are called.")
         if not agent.seated:
             raise Conflict("no_seat", "Your softphone is not connected. Wait until it is called again.")
         self.check_gates(project)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
+from uuid import UUID
 
 import asyncpg
 
@@ -20,16 +22,17 @@ _TRIES = 3
 
 
 class Results:
-    """Writes what the agent said, at once: the agent sees whether it was kept."""
+    """Writes what the agent said, at once: the agent sees whether it was kept. `on_wrapped` is told of project, call and result."""
 
     def __init__(self, pool: asyncpg.Pool, agents: Agents, clock: Clock) -> None:
         self._pool = pool
         self._agents = agents
         self._clock = clock
+        self.on_wrapped: list[Callable[[UUID, UUID, str], None]] = []
 
     async def wrap_up(self, agent: Agent, command: WrapUp) -> Done:
         """Errors: Conflict `no_wrap_up`; BadRequest `disposition_unknown`, `callback_time_missing`; Unavailable."""
-        attempt_id = agent.attempt_id
+        attempt_id, project_id = agent.attempt_id, agent.project_id
         if agent.state is not AgentState.WRAP_UP or attempt_id is None:
             raise Conflict("no_wrap_up", "You have no call to wrap up.")
         result = Result(
@@ -44,6 +47,9 @@ class Results:
         )
         with client_errors():
             wrapped = await self._write(result)
+        if project_id is not None:
+            for tell in self.on_wrapped:
+                tell(project_id, attempt_id, command.disposition)
         if agent.attempt_id == attempt_id:  # the limit of the wrap-up may have passed meanwhile
             self._agents.settle(agent)
         return Done(state=agent.state.value, attempt_id=attempt_id, lead_id=wrapped.lead_id)

@@ -8,13 +8,14 @@ from uuid import UUID
 from campaigns import projects as campaign_projects
 from campaigns.states import ProjectState as State
 from dialer.db.sql import Connection
-from dialer.domain.commands import Done, PauseProject, StartProject
+from dialer.domain.commands import Done, PauseProject, Person, StartProject
 from dialer.domain.errors import NotFound, WaihuError
 from dialer.domain.roles import Role
 from dialer.web.api import operation
 from dialer.web.call import Call
 from dialer.web.commands import reload_project, run
 from dialer.web.fields import Page, after_cursor, page_of, plain_text
+from dialer.web.identity import actor_of
 from dialer.web.projects.types import NewProject, Project, ProjectChange, ProjectQuery, ProjectState
 from dialer.web.roles import PLANNERS, PROJECT_READERS
 
@@ -36,10 +37,11 @@ async def list_projects(call: Call, query: ProjectQuery) -> Page[Project]:
 
 @operation("POST", "/projects", roles=PLANNERS, summary="Create a project", status=201)
 async def create_project(call: Call, body: NewProject) -> Project:
-    """A draft, with the usual dispositions and retry rules, and nothing to dial with yet."""
+    """A draft, with the usual dispositions and retry rules, and nothing to dial with yet. Without `sign_offs` it is as the installation is set."""
+    values = {"sign_offs": call.deps.settings.project_sign_offs} | given(body)
     async with call.transaction() as conn:
-        project = await campaign_projects.create_project(conn, **given(body))
-        await call.audit(conn, "project_created", "project", project.id, name=body.name)
+        project = await campaign_projects.create_project(conn, **values)
+        await call.audit(conn, "project_created", "project", project.id, name=body.name, sign_offs=project.sign_offs)
     call.parts.masks.forget()
     return Project.model_validate(project)
 
@@ -66,8 +68,8 @@ async def change_project(call: Call, project_id: UUID, body: ProjectChange) -> P
 
 @operation("POST", "/projects/{project_id}/start", roles=PLANNERS, summary="Dial a project")
 async def start_project(call: Call, project_id: UUID) -> ProjectState:
-    """The engine begins to place calls, as far as the rules let it (`why` tells)."""
-    return await _command(call, project_id, StartProject(project_id=project_id), "project_started")
+    """A draft without sign-offs is started, what is paused is resumed; the engine begins to place calls, as far as the rules let it (`why` tells)."""
+    return await _command(call, project_id, StartProject(project_id=project_id, by=person(call)), "project_started")
 
 
 @operation(
@@ -75,7 +77,7 @@ async def start_project(call: Call, project_id: UUID) -> ProjectState:
 )
 async def pause_project(call: Call, project_id: UUID) -> ProjectState:
     """No new calls; those that ring may still be answered, conversations go on."""
-    return await _command(call, project_id, PauseProject(project_id=project_id), "project_paused")
+    return await _command(call, project_id, PauseProject(project_id=project_id, by=person(call)), "project_paused")
 
 
 @operation(
@@ -86,7 +88,7 @@ async def pause_project(call: Call, project_id: UUID) -> ProjectState:
 )
 async def stop_project(call: Call, project_id: UUID) -> ProjectState:
     """As `pause`, and calls that ring are given up; who answers in that instant is served, and conversations go on."""
-    command = PauseProject(project_id=project_id, hang_up_ringing=True)
+    command = PauseProject(project_id=project_id, by=person(call), hang_up_ringing=True)
     return await _command(call, project_id, command, "project_stopped")
 
 
@@ -105,6 +107,12 @@ async def _command(call: Call, project_id: UUID, command: StartProject | PausePr
     if isinstance(done, WaihuError):
         raise done
     return ProjectState(project_id=project_id, state=done.state)
+
+
+def person(call: Call) -> Person:
+    """Who asks, for the project's books."""
+    identity = call.identity
+    return Person(actor=actor_of(identity), role=identity.role.value, user_id=identity.user_id)
 
 
 def given(body: NewProject) -> dict[str, Any]:

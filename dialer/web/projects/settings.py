@@ -10,7 +10,7 @@ from campaigns import dispositions as campaign_dispositions
 from campaigns import projects as campaign_projects
 from campaigns import retry as campaign_retry
 from campaigns.projects import Project
-from campaigns.states import Effect
+from campaigns.states import Effect, Meaning
 from dialer.web.api import operation
 from dialer.web.call import Call
 from dialer.web.commands import reload_project
@@ -88,7 +88,7 @@ async def put_dispositions(call: Call, project_id: UUID, body: Dispositions) -> 
         campaign_dispositions.Disposition(
             code=one.code, label_zh=one.label_zh, label_en=one.label_en, effect=Effect(one.effect),
             retry_after=None if one.retry_after_s is None else timedelta(seconds=one.retry_after_s),
-            growth_percent=one.growth_percent,
+            growth_percent=one.growth_percent, meaning=None if one.meaning is None else Meaning(one.meaning),
         )
         for one in body.dispositions
     ]  # fmt: skip
@@ -143,7 +143,7 @@ def dispositions_of(project: Project) -> Dispositions:
     """A project's results, in the order they are shown."""
     return Dispositions(dispositions=[
         Disposition.model_validate({
-            "code": one.code, "label_zh": one.label_zh, "label_en": one.label_en, "effect": one.effect.value,
+            "code": one.code, "label_zh": one.label_zh, "label_en": one.label_en, "effect": one.effect.value, "meaning": None if one.meaning is None else one.meaning.value,
             "retry_after_s": seconds(one.retry_after),
             "growth_percent": one.growth_percent,
         }) for one in project.dispositions

@@ -6,6 +6,10 @@ from decimal import Decimal
 from uuid import UUID
 
 from campaigns import trial as campaign_trial
+from campaigns.life.intervals import Share as CampaignShare
+from campaigns.life.table import Life
+from campaigns.states import Stage
+from dialer.domain.errors import Conflict
 from dialer.web.api import operation
 from dialer.web.call import Call
 from dialer.web.commands import reload_project
@@ -25,7 +29,11 @@ async def get_trial(call: Call, project_id: UUID) -> Trial:
 async def begin_trial(call: Call, project_id: UUID) -> Trial:
     """Empty; what the one before came to stays in the calls. The mode is not changed by this."""
     async with call.transaction() as conn:
-        await there(conn, project_id)
+        project = await there(conn, project_id)
+        if project.sign_offs and project.stage is Stage.TRIAL and project.life is not Life.REVIEW:
+            raise Conflict(
+                "project_in_trial", "Its trial is under way: close it, look at its figures, then begin another."
+            )
         before = await campaign_trial.trial_of(conn, project_id)
         await campaign_trial.begin_trial(conn, project_id, call.now)
         await call.audit(conn, "trial_begun", "project", project_id, taken_before=before.taken, size=before.size)
@@ -50,7 +58,7 @@ def _shown(trial: campaign_trial.Trial) -> Trial:
     )
 
 
-def _share(share: campaign_trial.Share) -> Share:
+def _share(share: CampaignShare) -> Share:
     return Share(count=share.count, total=share.total, low=_decimal(share.low), high=_decimal(share.high))
 
 

@@ -111,9 +111,19 @@ class State(StrEnum):
 
     DRAFT = "draft"
     RUNNING = "running"
+    REVIEW = "review"
     PAUSED = "paused"
+    STOPPED = "stopped"
     COMPLETED = "completed"
+    SETTLED = "settled"
     ARCHIVED = "archived"
+
+
+class Stage(StrEnum):
+    """What its dialling is at present."""
+
+    TRIAL = "trial"
+    FORMAL = "formal"
 
 
 class ProjectQuery(PageQuery):
@@ -168,6 +178,12 @@ class NewProject(In):
         Annotated[int, Field(ge=1, le=1_000_000, description="In mode `trial`: leads of the sample.")] | None
     ) = None
     trial_counts: TrialCounts | None = None
+    sign_offs: bool | None = Field(
+        default=None, description="It goes through a trial and signatures. Said while it is a draft."
+    )
+    valid_connect_s: (
+        Annotated[int, Field(ge=1, le=3600, description="A conversation this long is a valid connect.")] | None
+    ) = None
 
 
 class ProjectChange(NewProject):
@@ -183,6 +199,8 @@ class Project(Out):
     name: str
     client: str
     state: State
+    stage: Stage
+    sign_offs: bool
     mode: Mode
     ratio: Decimal
     trunk_id: UUID | None
@@ -218,6 +236,7 @@ class Project(Out):
     preview_same_agent_wait_s: int
     trial_size: int
     trial_counts: TrialCounts
+    valid_connect_s: int
     created_at: datetime
 
 
@@ -247,6 +266,9 @@ class Disposition(In):
     label_zh: Name
     label_en: Name
     effect: Literal["final", "retry", "callback", "do_not_call"]
+    meaning: Literal["conversion", "complaint"] | None = Field(
+        default=None, description="What it says of the call, for figures and stop rules."
+    )
     retry_after_s: Seconds | None = Field(default=None, description="For effect `retry`, and only there.")
     growth_percent: Annotated[int, Field(ge=100, le=1000)] = Field(
         default=100,

@@ -79,7 +79,8 @@ class Books:
 
 
 async def books(pool: asyncpg.Pool, now: datetime) -> Books:
-    clock, feed, projects = SetClock(now), Feed("test"), Projects(pool, NODE)
+    clock, feed = SetClock(now), Feed("test")
+    projects = Projects(pool, NODE, clock)
     await projects.refresh()
     journal = Journal(pool, Metrics(), every_s=0.0, bound=1000, on_ended=lambda _: None)
     return Books(clock, feed, projects, journal, Abandonment(pool, projects, journal, feed, clock))

@@ -9,6 +9,7 @@ import pytest
 
 from campaigns import projects as projects_db
 from campaigns.sql import Pool
+from dialer.engine.clock import SystemClock
 from dialer.engine.projects import Projects
 from tests.builders import NODE, a_project
 
@@ -19,7 +20,7 @@ async def test_a_change_is_kept_over_a_reading_of_all_projects_that_began_before
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     project = await a_project(pool, mode="progressive")
-    known = Projects(pool, NODE)
+    known = Projects(pool, NODE, SystemClock())
     await known.refresh()
     read, go_on = asyncio.Event(), asyncio.Event()
     list_projects = projects_db.list_projects

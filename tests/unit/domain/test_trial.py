@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.trial import wilson
+from campaigns.life.intervals import wilson
 from dialer.domain.pacing import Limit, Mode
 from tests.unit.domain.test_pacing import a_snapshot, decide
 
