@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
 from decimal import Decimal
@@ -59,6 +59,7 @@ class Project:
 
     `cancel_after_s`: a call that has rung so long may be given up when nobody would be free for its answer; 0: never.
     `sign_offs`: it goes through a trial and signatures (`campaigns.life`). `valid_connect_s`: a conversation this long is a valid connect.
+    `skills`: an agent needs them all to get its calls.
     """
 
     id: UUID
@@ -112,6 +113,7 @@ class Project:
     stage: Stage = Stage.FORMAL
     sign_offs: bool = False
     valid_connect_s: int = 15
+    skills: Sequence[str] = ()
 
     @property
     def life(self) -> Life:
@@ -129,7 +131,7 @@ SETTINGS: Final = frozenset({
     "preview_limit_s", "preview_at_limit", "preview_skips_per_hour", "preview_skips_per_lead", "preview_skip_wait_s", "preview_same_agent_wait_s",
     "abandonment_cap", "abandonment_period", "abandonment_at_limit", "abandonment_within_ms", "abandonment_counts_late", "abandonment_counts_machines",
     "abandonment_false_machine_rate", "machine_detection", "cancel_after_s", "share_weight", "share_priority", "guaranteed_agents", "max_attempts", "daily_cap_per_number",
-    "safe_harbour", "record_calls", "mask_numbers", "script", "trial_size", "trial_counts", "sign_offs", "valid_connect_s",
+    "safe_harbour", "record_calls", "mask_numbers", "script", "trial_size", "trial_counts", "sign_offs", "valid_connect_s", "skills",
 })  # fmt: skip
 """What `create_project` and `update_project` take: columns of `projects`, by these names and no others."""
 
@@ -152,7 +154,7 @@ select p.*,
         where s.project_id = p.id order by s.version desc limit 1) as survey
 from projects p
 """
-_OF_AGENT = "exists (select from project_agents a where a.project_id = p.id and a.agent_id = {place})"
+_OF_AGENT = "exists (select from serving a where a.project_id = p.id and a.agent_id = {place})"
 
 # Constants of this file are put together here; values are always arguments.
 _LOAD = f"{_COLUMNS} where p.id = $1 and ($2::uuid is null or {_OF_AGENT.format(place='$2')})"

@@ -34,6 +34,7 @@ class Requirement(StrEnum):
     RULE_PACK = "rule_pack"
     CONVERSION = "conversion"
     AGENTS = "agents"
+    SENIOR_AGENTS = "senior_agents"
     CALLS_OVER = "calls_over"
     WRAP_UPS_OVER = "wrap_ups_over"
     SAMPLE = "sample"
@@ -67,6 +68,7 @@ class Facts:
     has_data: bool
     conversions: tuple[str, ...]
     agents: int
+    senior_agents: int
     live_calls: int
     wrapping_up: int
     attempted: bool
@@ -160,6 +162,10 @@ CHECKS: Final[dict[Requirement, _Check]] = {
     Requirement.AGENTS: _Check(
         lambda facts: (facts.agents > 0, str(facts.agents)), "Assign agents who may take its calls."
     ),
+    Requirement.SENIOR_AGENTS: _Check(
+        lambda facts: (facts.senior_agents > 0, str(facts.senior_agents)),
+        "Assign a senior team (or some of its agents) who may take its calls: they try it.",
+    ),
     Requirement.CALLS_OVER: _Check(
         lambda facts: _none_left(facts.live_calls), "Pause it and wait until its calls are over."
     ),
@@ -196,7 +202,7 @@ CHECKS: Final[dict[Requirement, _Check]] = {
 }  # fmt: skip
 
 _R = Requirement
-_TO_DIAL: Final = (_R.SCRIPT, _R.TRUNK, _R.CALLER_NUMBER, _R.DATA, _R.RULE_PACK, _R.CONVERSION, _R.AGENTS)
+_TO_DIAL: Final = (_R.SCRIPT, _R.TRUNK, _R.CALLER_NUMBER, _R.DATA, _R.RULE_PACK, _R.CONVERSION)
 ALWAYS: Final[dict[Step, tuple[Requirement, ...]]] = {
     Step.START: (_R.TRIAL_FIRST,),
     Step.CLOSE_TRIAL: (_R.CALLS_OVER, _R.WRAP_UPS_OVER, _R.SAMPLE),
@@ -208,8 +214,8 @@ ALWAYS: Final[dict[Step, tuple[Requirement, ...]]] = {
 """Of every project."""
 
 SIGNED: Final[dict[Step, tuple[Requirement, ...]]] = {
-    Step.BEGIN_TRIAL: (*_TO_DIAL, _R.SIGN_OFF_TRIAL),
-    Step.GO_FORMAL: (*_TO_DIAL, _R.FIGURES, _R.SIGN_OFF_FORMAL),
+    Step.BEGIN_TRIAL: (*_TO_DIAL, _R.SENIOR_AGENTS, _R.SIGN_OFF_TRIAL),
+    Step.GO_FORMAL: (*_TO_DIAL, _R.AGENTS, _R.FIGURES, _R.SIGN_OFF_FORMAL),
     Step.RESUME: (_R.TRUNK, _R.CALLER_NUMBER, _R.RULE_PACK),
     Step.LIFT: (_R.SIGN_OFF_CORRECTION,),
     Step.SETTLE: (_R.SIGN_OFF_SETTLEMENT,),

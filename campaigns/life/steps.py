@@ -46,7 +46,10 @@ select exists (select from leads l where l.project_id = p.id and l.state in ('ne
        exists (select from attempts a where a.project_id = p.id and a.id >= uuid7_floor(p.trial_began_at) and a.mode = 'trial' and a.outcome <> 'not_sent') as attempted,
        (select encode(f.sha256, 'hex') from trial_figures f where f.project_id = p.id and f.run = p.trial_run) as figures,
        exists (select from project_steps s where s.project_id = p.id and s.step in ('go_formal', 'start')) as formal_before,
-       (select max(s.at) from project_steps s where s.project_id = p.id and s.step = 'stop') as stopped_at
+       (select max(s.at) from project_steps s where s.project_id = p.id and s.step = 'stop') as stopped_at,
+       (select count(*) from assignments s join agents g on g.id = s.agent_id where s.project_id = p.id and p.skills <@ g.skills) as agents,
+       (select count(*) from assignments s join agents g on g.id = s.agent_id join teams t on t.id = g.team_id
+        where s.project_id = p.id and p.skills <@ g.skills and t.senior) as senior_agents
 from projects p where p.id = $1
 """
 _SIGNED = """
@@ -153,7 +156,8 @@ async def facts_of(conn: Connection, project: Project, now: datetime, *, why: st
         script=script_of(project),
         has_data=row["has_data"],
         conversions=tuple(row["conversions"]),
-        agents=len(project.agent_ids),
+        agents=row["agents"],
+        senior_agents=row["senior_agents"],
         live_calls=row["live_calls"],
         wrapping_up=row["wrapping_up"],
         attempted=row["attempted"],

@@ -32,6 +32,7 @@ from dialer.cli import (
     simulate,
     supply,
     surveys,
+    teams,
     trunks,
     users,
     versions,
@@ -54,6 +55,7 @@ project_life.register(projects.app)
 for name, module_app in (
     ("user", users.app),
     ("agent", agents.app),
+    ("team", teams.app),
     ("trunk", trunks.app),
     ("caller-number", caller_numbers.app),
     ("project", projects.app),

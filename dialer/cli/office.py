@@ -39,6 +39,7 @@ _BY_NAME = {
     "project": "select id from projects where name = $1",
     "trunk": "select id from trunks where name = $1",
     "agent": "select id from agents where number = $1",
+    "team": "select id from teams where name = $1",
     "user": "select id from users where lower(login) = lower($1)",
     "caller-number": "select id from caller_numbers where number = $1",
 }

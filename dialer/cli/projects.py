@@ -146,6 +146,7 @@ def change(
     sign_offs: Annotated[
         bool | None, typer.Option(help="It goes through a trial and signatures; while a draft.")
     ] = None,
+    skill: Annotated[list[str] | None, typer.Option(help="An agent needs them all; may be repeated.")] = None,
 ) -> None:
     """Change a project; the engine takes it at once."""
     output: Output = context.obj.output
@@ -170,6 +171,7 @@ def change(
             "trial_counts": trial_counts,
             "valid_connect_s": valid_connect_s,
             "sign_offs": sign_offs,
+            "skills": skill or None,
             "share_weight": weight,
             "share_priority": priority,
             "guaranteed_agents": guaranteed_agents,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -17,20 +17,27 @@ from dialer.domain.states import AgentState
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Agent:
-    """An agent and the projects they are assigned to. `number` is the staff number (工号)."""
+    """An agent and the projects whose calls they get, with the priority each has for them. `number` is the staff number (工号)."""
 
     id: UUID
     user_id: UUID
     number: str
     display_name: str
     skills: tuple[str, ...]
-    project_ids: tuple[UUID, ...]
+    priorities: Mapping[UUID, int]
+
+    @property
+    def project_ids(self) -> tuple[UUID, ...]:
+        """The projects whose calls they get."""
+        return tuple(self.priorities)
 
 
 _AGENTS = """
 select a.id, a.user_id, a.number, a.display_name, a.skills,
-       (select coalesce(array_agg(p.project_id order by p.project_id), '{}') from project_agents p where p.agent_id = a.id) as project_ids
+       coalesce(s.project_ids, '{}') as project_ids, coalesce(s.priorities, '{}') as priorities
 from agents a
+left join (select agent_id, array_agg(project_id order by project_id) as project_ids, array_agg(priority order by project_id) as priorities
+           from serving where $1::uuid is null or agent_id = $1 group by agent_id) s on s.agent_id = a.id
 where $1::uuid is null or a.id = $1
 order by a.number
 """
@@ -189,4 +196,11 @@ async def stays(conn: Connection, agent_id: UUID, since: datetime, until: dateti
 
 
 def _agent(row: asyncpg.Record) -> Agent:
-    return Agent(**{**row, "skills": tuple(row["skills"]), "project_ids": tuple(row["project_ids"])})
+    return Agent(
+        id=row["id"],
+        user_id=row["user_id"],
+        number=row["number"],
+        display_name=row["display_name"],
+        skills=tuple(row["skills"]),
+        priorities=dict(zip(row["project_ids"], row["priorities"], strict=True)),
+    )

@@ -20,14 +20,15 @@ class AgentRow:
     number: str
     display_name: str
     skills: list[str]
+    team_id: UUID | None
     created_at: datetime
 
 
-_AGENT = "id, user_id, number, display_name, skills, created_at"
+_AGENT = "id, user_id, number, display_name, skills, team_id, created_at"
 AGENTS = f"""
 select {_AGENT} from agents a
 where ($1::text is null or number > $1)
-  and ($2::uuid is null or exists (select from project_agents p where p.agent_id = a.id and p.project_id = $2))
+  and ($2::uuid is null or exists (select from assignments p where p.agent_id = a.id and p.project_id = $2))
 order by number limit $3
 """
 AGENT = f"select {_AGENT} from agents where id = $1"
@@ -36,7 +37,7 @@ CHANGE_AGENT = f"""
 update agents set number = coalesce($2, number), display_name = coalesce($3, display_name), skills = coalesce($4, skills)
 where id = $1 returning {_AGENT}
 """
-PROJECTS_OF_AGENT = "select project_id from project_agents where agent_id = $1 order by project_id"
+PROJECTS_OF_AGENT = "select project_id from assignments where agent_id = $1 order by project_id"
 
 
 async def agents(conn: Connection, *, after: str | None, project_id: UUID | None, limit: int) -> list[AgentRow]:

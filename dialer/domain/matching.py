@@ -1,13 +1,13 @@
 """Who takes an answered call, and which waiting customer an agent takes.
 
-A customer gets, of the agents who may, one whom the calls under way of *other* projects need least, and among those who has waited
-longest; an agent gets, of the waiting customers who fit, one of the highest priority, and among those who has waited longest. A
+A customer gets, of the agents who may, one for whom this project comes first, among those one whom the calls under way of *other* projects
+need least, and among those who has waited longest; an agent gets, of the waiting customers who fit, one of the highest priority, and among those who has waited longest. A
 promise is a move of the agent's state made by the caller in the same breath (no await between), so nobody is promised twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime
@@ -21,6 +21,7 @@ class Idle(Protocol):
     agent_id: UUID
     since: datetime
     project_ids: frozenset[UUID]
+    priorities: Mapping[UUID, int]
     skills: frozenset[str]
 
 
@@ -53,9 +54,18 @@ def best(agents: Iterable[Someone], need: Need, needing: AbstractSet[UUID] = fro
     """
     others = needing - {need.project_id}
     fitting = [agent for agent in agents if fits(agent, need)]
-    return min(fitting, key=lambda agent: (len(others & agent.project_ids), agent.since, agent.agent_id), default=None)
+    return min(
+        fitting,
+        key=lambda agent: (
+            -agent.priorities.get(need.project_id, 0),
+            len(others & agent.project_ids),
+            agent.since,
+            agent.agent_id,
+        ),
+        default=None,
+    )
 
 
-def in_turn(waiting: Iterable[Customer], priority_of: Callable[[Customer], int]) -> list[Customer]:
-    """Customers in the order in which they get an agent; given in the order of their answers."""
-    return sorted(waiting, key=lambda customer: -priority_of(customer))
+def in_turn(waiting: Iterable[Customer], priority_of: Callable[[Customer], tuple[int, ...]]) -> list[Customer]:
+    """Customers in the order in which they get an agent, the highest priority first; given in the order of their answers."""
+    return sorted(waiting, key=priority_of, reverse=True)

@@ -59,6 +59,7 @@ def _agent(row: AgentLive, username: str, device_id: UUID, person: agents_db.Age
         device_id=device_id,
         device_username=username,
         project_ids=frozenset(person.project_ids),
+        priorities=person.priorities,
         skills=frozenset(person.skills),
         logged_in_at=row.logged_in_at,
         since=row.since,

@@ -133,8 +133,12 @@ class Answering:
         return await self._decide(call)
 
     def offer(self, agent: Agent) -> None:
-        """An agent is ready: of the waiting customers who fit, one of the highest priority who waits longest gets them."""
-        for call in in_turn(self._floor.waiting.values(), lambda one: self._projects.priority(one.project_id)):
+        """An agent is ready: of the waiting customers who fit, one of the highest priority (the project's, then for this agent) who waits longest gets them."""
+
+        def priority(call: Call) -> tuple[int, int]:
+            return self._projects.priority(call.project_id), agent.priorities.get(call.project_id, 0)
+
+        for call in in_turn(self._floor.waiting.values(), priority):
             if call.waiter is None or call.waiter.done() or self._floor.ready_for(self._need(call)) is not agent:
                 continue
             self._agents.promise(agent, call)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
@@ -101,6 +102,7 @@ class Agent:
     device_id: UUID
     device_username: str
     project_ids: frozenset[UUID]
+    priorities: Mapping[UUID, int] = field(default_factory=dict)  # of its projects, for this agent
     skills: frozenset[str]
     logged_in_at: datetime
     since: datetime

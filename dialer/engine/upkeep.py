@@ -18,6 +18,7 @@ from dialer.db import attempts as attempts_db
 from dialer.db import nodes as nodes_db
 from dialer.db import pace_samples, pacing_states
 from dialer.db.pool import LOST
+from dialer.domain.states import AgentState
 from dialer.engine.clock import Clock
 from dialer.engine.config import EngineConfig
 from dialer.engine.lease import NodeLease
@@ -190,15 +191,20 @@ class Upkeep:
                 continue
 
     async def refresh_agents(self) -> None:
-        """Assignments and skills may have changed."""
+        """Assignments and skills may have changed; it holds from each agent's next call on."""
         floor = self._parts.floor
         if not floor.agents:
             return
         async with self._pool.acquire(timeout=5) as conn:
             people = await agents_db.list_agents(conn)
         for person in people:
-            if (agent := floor.agents.get(person.id)) is not None:
-                agent.project_ids, agent.skills = frozenset(person.project_ids), frozenset(person.skills)
+            if (agent := floor.agents.get(person.id)) is None:
+                continue
+            moved = agent.priorities != person.priorities
+            agent.project_ids, agent.skills = frozenset(person.project_ids), frozenset(person.skills)
+            agent.priorities = person.priorities
+            if moved and agent.state is AgentState.READY:
+                self._parts.answering.offer(agent)  # somebody may wait in a project that is theirs now
 
     def publish_projects(self) -> None:
         """Show all projects that are known."""

@@ -51,6 +51,7 @@ from dialer.web.session import routes as session
 from dialer.web.simulations import routes as simulations
 from dialer.web.supply import routes as supply
 from dialer.web.surveys import routes as surveys
+from dialer.web.teams import routes as teams
 from dialer.web.tokens import routes as tokens
 from dialer.web.trunks import routes as trunks
 from dialer.web.users import routes as users
@@ -72,6 +73,7 @@ FEATURES = (
     trunks,
     caller_numbers,
     agents,
+    teams,
     devices,
     desk,
     leads,

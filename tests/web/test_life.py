@@ -35,7 +35,9 @@ async def test_a_refused_step_lists_what_is_missing_and_is_audited(house: House)
     assert (answer.status, answer.error_id) == (409, "step_refused")
     missing = {one["id"] for one in answer.body["detail"]["missing"]}
     [row] = await house.audited("project_step")
-    assert set(row["detail"]["missing"]) == missing >= {"script", "data", "rule_pack", "agents", "sign_off_trial"}
+    assert (
+        set(row["detail"]["missing"]) == missing >= {"script", "data", "rule_pack", "senior_agents", "sign_off_trial"}
+    )
     assert row["detail"]["refused"] == "step_refused"
     assert house.engine.commands == []
 

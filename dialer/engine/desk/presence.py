@@ -55,6 +55,7 @@ class Presence:
             device_id=device.id,
             device_username=device.username,
             project_ids=frozenset(person.project_ids),
+            priorities=person.priorities,
             skills=frozenset(person.skills),
             logged_in_at=now,
             since=now,

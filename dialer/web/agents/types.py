@@ -45,4 +45,5 @@ class Agent(Out):
     number: str
     display_name: str
     skills: list[str]
+    team_id: UUID | None
     created_at: datetime

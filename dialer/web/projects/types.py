@@ -181,6 +181,13 @@ class NewProject(In):
     sign_offs: bool | None = Field(
         default=None, description="It goes through a trial and signatures. Said while it is a draft."
     )
+    skills: (
+        Annotated[
+            list[Annotated[str, Field(pattern=r"^[\w-]{1,40}$")]],
+            Field(max_length=50, description="An agent needs them all."),
+        ]
+        | None
+    ) = None
     valid_connect_s: (
         Annotated[int, Field(ge=1, le=3600, description="A conversation this long is a valid connect.")] | None
     ) = None
@@ -237,6 +244,7 @@ class Project(Out):
     trial_size: int
     trial_counts: TrialCounts
     valid_connect_s: int
+    skills: list[str]
     created_at: datetime
 
 

@@ -24,6 +24,7 @@ from campaigns.projects import Project
 from campaigns.release import EndedAttempt, WrapUp, finish, wrap_up
 from campaigns.sql import Pool
 from campaigns.states import DialMode, ProjectState, Stage
+from campaigns.teams import add_team, set_team
 from tests.builders import NOON, a_lead, a_project, a_request, an_agent
 from tests.campaigns.test_claim_rules import a_rule, under
 
@@ -38,7 +39,9 @@ async def ready(pool: Pool, *, leads: int = 6, **settings: Any) -> Project:
         pool, state=ProjectState.DRAFT, sign_offs=True, script="您好", trial_size=4, mode="predictive", max_attempts=9,
         daily_cap_per_number=9, **settings,
     )  # fmt: skip
-    await an_agent(pool, projects=[project.id])
+    await set_team(
+        pool, await an_agent(pool, projects=[project.id]), (await add_team(pool, name=project.name, senior=True)).id
+    )
     project = await under(pool, project, a_rule("attempts", most=50))
     for _ in range(leads):
         await a_lead(pool, project.id)
@@ -101,7 +104,7 @@ async def test_a_step_that_is_refused_says_everything_that_is_missing_at_once_an
         "data",
         "rule_pack",
         "conversion",
-        "agents",
+        "senior_agents",
         "sign_off_trial",
     }
     assert (await projects.load_project(pool, project.id)).life is Life.DRAFT

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from uuid import UUID
@@ -22,6 +23,7 @@ class Waiting:
     since: datetime
     project_ids: frozenset[UUID]
     skills: frozenset[str]
+    priorities: Mapping[UUID, int] = field(default_factory=dict)
 
 
 def a_ready_agent(
@@ -86,9 +88,16 @@ def test_agent_who_serves_one_project_is_taken_before_one_whom_another_projects_
     assert best([versatile, single], need, {PROJECTS[0], PROJECTS[2]}) is versatile
 
 
+def test_an_agent_for_whom_the_project_comes_first_is_taken_before_one_who_waited_longer() -> None:
+    first, second = a_ready_agent(1, idle_s=1), a_ready_agent(2, idle_s=99, projects=frozenset(PROJECTS[:2]))
+    first.priorities = {PROJECTS[0]: 5}
+    second.priorities = {PROJECTS[0]: 2, PROJECTS[1]: 9}
+    assert best([second, first], Need(project_id=PROJECTS[0])) is first
+
+
 @given(st.lists(st.integers(0, 3), max_size=20))
 def test_customers_come_by_priority_and_then_as_they_answered(priorities: list[int]) -> None:
-    order = in_turn(range(len(priorities)), priorities.__getitem__)
+    order = in_turn(range(len(priorities)), lambda one: (priorities[one],))
     assert sorted(order) == list(range(len(priorities)))
     for former, later in pairwise(order):
         assert (-priorities[former], former) < (-priorities[later], later)

@@ -1,0 +1,1 @@
+"""Teams and assignment: who works on what."""
