@@ -62,7 +62,7 @@ async def _demo(options: argparse.Namespace, run_dir: Path, console: Console) ->
     demo = Demo(
         floor,
         Options(
-            once=options.once, mode=options.mode, ratio=options.ratio, agents=options.agents, people=options.people or (500 if options.once else 5000), seed=options.seed,
+            once=options.once, minutes=options.minutes, mode=options.mode, ratio=options.ratio, agents=options.agents, people=options.people or (500 if options.once else 5000), seed=options.seed,
             time_scale=options.time_scale, talk_s=options.talk, wrap_s=options.wrap, json_path=run_dir.parent / f"{options.name}.json",
         ),
         console,
@@ -81,7 +81,7 @@ async def _demo(options: argparse.Namespace, run_dir: Path, console: Console) ->
             began = time.monotonic()
             await floor.stop()
         console.print(f"[dim]stopped in {time.monotonic() - began:.1f} s; logs in {run_dir}[/]")
-    return (130 if options.once else 0) if interrupted else code
+    return (130 if options.once or options.minutes else 0) if interrupted else code
 
 
 def _lock(run_dir: Path) -> int | None:
@@ -100,6 +100,11 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--once", action="store_true", help="dial the list to its end, compare the books, write .run/demo.json"
     )
+    parser.add_argument(
+        "--minutes",
+        type=float,
+        help="dial for so long in place of the whole list, then compare the books as --once does",
+    )
     parser.add_argument("--mode", choices=("progressive", "ratio", "predictive"), default="progressive")
     parser.add_argument("--ratio", default="1.5", help="calls for each ready agent, in mode ratio")
     parser.add_argument("--agents", type=int, default=10)
@@ -114,8 +119,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--wrap", type=float, default=1.0, help="mean seconds of wrap-up")
     parser.add_argument("--name", default="demo", help="directory under .run; another name lets a second one run")
     options = parser.parse_args()
-    if options.agents < 1 or options.time_scale <= 0:
-        parser.error("--agents and --time-scale must be positive")
+    if options.agents < 1 or options.time_scale <= 0 or (options.minutes is not None and options.minutes <= 0):
+        parser.error("--agents, --time-scale and --minutes must be positive")
+    if options.once and options.minutes is not None:
+        parser.error("--once dials the whole list: take it or --minutes")
     return options
 
 

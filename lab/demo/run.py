@@ -62,6 +62,7 @@ class Options:
     """How the demo is run."""
 
     once: bool
+    minutes: float | None
     mode: str
     ratio: str
     agents: int
@@ -71,6 +72,11 @@ class Options:
     talk_s: float
     wrap_s: float
     json_path: Path
+
+    @property
+    def concludes(self) -> bool:
+        """It comes to an end by itself, and the books are compared."""
+        return self.once or self.minutes is not None
 
     @property
     def abandonment_cap(self) -> Decimal:
@@ -117,8 +123,8 @@ class Demo:
             self._spawn(self._follow(admin), "live feed")
             self._spawn(self._count_rows(), "rows")
             try:
-                await self._watch(staffed, stop)
-                if self.options.once and not stop.is_set():
+                await self._watch(admin, staffed, stop)
+                if self.options.concludes and not stop.is_set():
                     return await self._conclude(admin, staffed, time.monotonic() - dialling_since)
             finally:
                 await self._end_tasks()
@@ -144,10 +150,15 @@ class Demo:
         )
         return staffed
 
-    async def _watch(self, staffed: Staffed, stop: asyncio.Event) -> None:
+    async def _watch(self, admin: ApiClient, staffed: Staffed, stop: asyncio.Event) -> None:
         """Show the floor until it is over."""
-        limit_s = _LIST_DEADLINE_S + self.options.people * _LEAD_DEADLINE_S
+        minutes = self.options.minutes
+        limit_s = _LIST_DEADLINE_S + (self.options.people * _LEAD_DEADLINE_S if minutes is None else 60 * minutes)
         deadline = time.monotonic() + limit_s
+        enough_s = None if minutes is None else time.monotonic() + 60 * minutes
+        note = "Ctrl-C ends it"
+        if self.options.concludes:
+            note = "dials its list to the end" if minutes is None else f"dials for {minutes:g} min"
         began = _now()
         with (
             Live(console=self.console, refresh_per_second=4, transient=True, auto_refresh=False)
@@ -155,15 +166,17 @@ class Demo:
             else _Quiet(self.console, self.picture) as live
         ):
             while not stop.is_set():
-                note = "Ctrl-C ends it" if not self.options.once else "dials its list to the end"
                 live.update(
                     draw(self.picture, staffed.robots, url=self.floor.url, began=began, now=_now(), note=note),
                     refresh=True,
                 )
                 self.floor.waihu.raise_if_ended()
-                if self.options.once and await self._list_is_done():
+                if enough_s is not None and time.monotonic() >= enough_s:
+                    await admin.post(f"/projects/{staffed.project_id}/pause")
+                    enough_s, note = None, "waits for what still rings and talks"
+                if self.options.concludes and enough_s is None and await self._is_over():
                     return
-                if self.options.once and time.monotonic() > deadline:
+                if self.options.concludes and time.monotonic() > deadline:
                     raise ListTooLong(
                         f"the list was not at its end after {limit_s:.0f} s; see {self.floor.run_dir}/waihu.log"
                     )
@@ -171,10 +184,10 @@ class Demo:
                     async with asyncio.timeout(0.5):
                         await stop.wait()
 
-    async def _list_is_done(self) -> bool:
+    async def _is_over(self) -> bool:
         async with self._database() as connection:
             return not (
-                await connection.fetchval(_REMAINING)
+                (self.options.once and await connection.fetchval(_REMAINING))
                 or await connection.fetchval(_LIVE)
                 or await connection.fetchval(_UNWRAPPED)
             )
@@ -204,7 +217,7 @@ class Demo:
             attempts=attempts, recordings=recordings, carrier=carrier, answer_to_bridge_ms=waits_ms, agent_to_bridge_ms=connecting_ms, mismatches=[*compare.compare(attempts, recordings, carrier), *leaks],
             agents=len(staffed.seats), seconds=seconds, dispositions=dict(dispositions),
             utilisation=None if paced is None else paced.utilisation, budget=await admin.get(f"/projects/{staffed.project_id}/abandonment"), forecast=foreseen,
-            settings={"mode": options.mode, "ratio": options.ratio, "seed": options.seed, "people": options.people, "time_scale": options.time_scale},
+            settings={"mode": options.mode, "ratio": options.ratio, "seed": options.seed, "people": options.people, "minutes": options.minutes, "time_scale": options.time_scale},
         )  # fmt: skip
         result = report.figures(facts)
         result["first_call_s"] = self.first_call_s
@@ -216,10 +229,10 @@ class Demo:
         found = [
             *facts.mismatches,
             *unburned,
-            *self.house.not_held_back(gates),
+            *(self.house.not_held_back(gates) if options.once else []),
             *self.house.called_all_the_same(carrier),
             *report.contradictions_of_sums(result),
-            *report.missing_behaviours(result),
+            *(report.missing_behaviours(result) if options.once else []),
         ]
         result["mismatches"] = [{"what": one.what, "attempt": one.attempt, "detail": one.detail} for one in found]
         report.write_json(options.json_path, result)

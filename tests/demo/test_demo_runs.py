@@ -82,6 +82,17 @@ def test_list_is_dialled_to_its_end_and_every_book_agrees(name: str, mode: str) 
     assert left_over(name) == []
 
 
+def test_a_run_of_minutes_leaves_the_rest_of_the_list_and_is_compared_with_its_forecast(name: str) -> None:
+    demo = begin(name, "--minutes", "0.4", "--mode", "predictive", "--people", "400", "--agents", "5", "--talk", "2")
+    said, _ = demo.communicate(timeout=380)
+    result = json.loads((run_directory(name).parent / f"{name}.json").read_text(encoding="utf-8"))
+    assert demo.returncode == 0, said
+    assert result["mismatches"] == []
+    assert 0 < result["attempts"] < 400
+    assert 0 < result["utilisation"] < 1
+    assert result["forecast"].keys() >= {"utilisation_percent", "abandoned_percent"}
+
+
 async def test_interrupt_stops_everything_and_a_second_demo_is_told_of_the_first(name: str) -> None:
     demo = begin(name, "--people", "200", "--agents", "2")
     lock = run_directory(name) / "lock"
