@@ -9,7 +9,7 @@ from dialer.domain.pacing.forecast import CALL_ROWS, POINTS, Forecast, cumulants
 from dialer.domain.pacing.lifetable import Array
 from dialer.domain.pacing.tail import at_least, at_least_exactly, waves
 
-_SMALL_VARIANCE = 2.5
+_SMALL_VARIANCE, _LARGE_VARIANCE = 2.5, 4.0  # below: exact; above: by cumulants; between: the one fades into the other
 
 Rows = NDArray[np.intp]
 
@@ -58,15 +58,20 @@ class Costs:
         forecast = self._forecast
         others = np.arange(first, first + count)[:, None]
         mean, variance, third = self._floor[:, None, :] + others * forecast.new[:, None, :]
-        # Which way is taken depends on the sum alone, so that the order of two sums is not lost.
-        small = int(np.count_nonzero(variance @ forecast.shares < _SMALL_VARIANCE))
-        chances = np.empty_like(mean)
-        if small:
-            chances[:small] = self._exactly(mean[:small], first)
+        # Which way is taken depends on the sum alone, and changes little by little, so that the order of two sums is not lost: far out in
+        # the tail the two are a call or two apart.
+        size = variance @ forecast.shares
+        exact, small = int(np.count_nonzero(size < _LARGE_VARIANCE)), int(np.count_nonzero(size < _SMALL_VARIANCE))
+        found: Array = np.zeros(count)
+        if exact:
+            found[:exact] = self._exactly(mean[:exact], first) @ forecast.shares
         if small < count:
             doubt = forecast.doubt * (self._answers + others[small:] * forecast.new_chances)
-            chances[small:] = at_least(self._there, mean[small:], variance[small:] + doubt * doubt, third[small:])
-        found: Array = chances @ forecast.shares
+            rough = (
+                at_least(self._there, mean[small:], variance[small:] + doubt * doubt, third[small:]) @ forecast.shares
+            )
+            faded = np.minimum(1, (size[small:] - _SMALL_VARIANCE) / (_LARGE_VARIANCE - _SMALL_VARIANCE))
+            found[small:] += faded * (rough - found[small:])
         return found
 
     def _exactly(self, mean: Array, first: int) -> Array:

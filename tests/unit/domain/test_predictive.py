@@ -10,7 +10,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dialer.domain.pacing import FlightState, Limit, Mode, Observation, Seen, Snapshot
@@ -115,6 +115,7 @@ def test_more_free_agents_never_mean_fewer_calls(
     budgets,
     st.sampled_from([0.01, 0.03]),
 )
+@example([], [(AgentState.WRAP_UP, 0.0)], 13, (FlightState.PLACED, 0.0), (0, 3), 0.01)  # where exact sums end
 def test_more_calls_under_way_never_mean_more_calls(
     flying: list[Flight], agents: list[Agent], ready: int, one: Flight, counted: tuple[int, int], cap: float
 ) -> None:
