@@ -62,6 +62,7 @@ class ClaimedLead:
     caller_number: str
     trunk_id: UUID
     created_at: datetime
+    import_id: UUID | None = None  # the list it came with; a lead that an agent asked for by its number does not say
 
 
 # Constants of this file are put together here; values are always arguments.
@@ -227,13 +228,13 @@ moved as (
                        else $2::timestamptz + interval '1 minute' end
     from judged j left join chosen c on c.id = j.id left join written w on w.lead_id = j.id cross join project p
     where l.id = j.id and (j.blocked is not null or c.id is not null)
-    returning l.id, l.number, l.name, l.fields, w.id as attempt_id
+    returning l.id, l.number, l.name, l.fields, l.import_id, w.id as attempt_id
 )
-select m.attempt_id, m.id as lead_id, m.number, m.name, m.fields, c.caller_number,
+select m.attempt_id, m.id as lead_id, m.number, m.name, m.fields, m.import_id, c.caller_number,
        (select count(*) from front) as seen, null::text as zone
 from moved m left join chosen c on c.attempt_id = m.attempt_id
 union all
-select null, null, null, null, null, null, null, zone from (select distinct zone from parts where zone <> all ($13::text[])) unknown
+select null, null, null, null, null, null, null, null, zone from (select distinct zone from parts where zone <> all ($13::text[])) unknown
 """  # noqa: S608 -- constants
 
 
@@ -291,6 +292,7 @@ def _claimed(row: Any, request: ClaimRequest) -> ClaimedLead:
         caller_number=row["caller_number"],
         trunk_id=request.trunk_id,
         created_at=request.now,
+        import_id=row["import_id"],
     )
 
 

@@ -160,6 +160,7 @@ class Placing:
             self._zones.pop(project_id, None)
             self._publishing.value("pacing", str(project_id), None)
         self._allotting.keep_only(running)
+        self._snapshots.contexts.keep_only(running)
         self._counts.show()
         self._abandonment.show()
         self._metrics.tick.observe(self._clock.monotonic() - began_s)
@@ -276,6 +277,7 @@ class Placing:
         if short:
             self._nothing_before[project.id] = self._clock.monotonic() + self._config.tick_s, *why
         mode = Mode(project.mode.value)
+        self._snapshots.contexts.claimed(project.id, claimed)
         begun = [self._sending.begin(project, lead, mode) for lead in claimed]
         if (obstacle := self._obstacle() or self._paused(project)) is not None:
             # Asterisk or the lease went away during the claim, or the project was paused: nothing was sent, the leads go back.

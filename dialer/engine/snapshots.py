@@ -18,6 +18,7 @@ from dialer.domain.states import AgentState, CallState
 from dialer.engine.abandonment import Abandonment, Account
 from dialer.engine.budgets import NO_BOUND, Budgets, Room
 from dialer.engine.clock import Clock
+from dialer.engine.contexts import Contexts
 from dialer.engine.counts import Counts
 from dialer.engine.floor import Agent, Call, Floor
 from dialer.engine.giving_up import give_up_after_s
@@ -75,6 +76,7 @@ class Snapshots:
         self._budgets = budgets
         self._clock = clock
         self._shares = Shares()
+        self.contexts = Contexts()
 
     def take(self, projects: Sequence[Project], blocked: Collection[UUID] = ()) -> View:
         """Of these projects, now. A project that is `blocked`, or stands still, gets the agents its calls under way need, and no others."""
@@ -209,6 +211,7 @@ class Snapshots:
             ring_timeout_s=project.ring_timeout_s,
             cancel_after_s=give_up_after_s(project, self._clock.now()),
             sample_left=project.trial_size - project.trial_taken,
+            context=self.contexts.of(project, self._clock.now()),
         )
 
 

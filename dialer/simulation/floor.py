@@ -110,6 +110,7 @@ class Floor:
             cancel_after_s=world.cancel_after_s,
             leaving=self._known_to_leave(),
             ring_timeout_s=world.ring_timeout_s,
+            context=(("hour", str(int(at_s // 3600))),),
         )
 
     def _as_they_will_stay(self) -> list[tuple[AgentState, float]]:

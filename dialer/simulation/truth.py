@@ -19,6 +19,7 @@ from dialer.domain.pacing.beliefs import (
     Running,
 )
 from dialer.domain.pacing.lifetable import Array
+from dialer.domain.pacing.profile import Context
 from dialer.simulation.durations import Duration
 from dialer.simulation.world import World
 
@@ -29,6 +30,9 @@ class Told:
     def __init__(self, world: World) -> None:
         self._world = world
         self._told: tuple[float, float] | None = None
+
+    def move(self, context: Context) -> None:
+        """Nothing to learn."""
 
     def observe(self, observation: Observation) -> None:
         """Nothing to learn."""

@@ -11,6 +11,7 @@ import numpy as np
 from dialer.domain.pacing.level import Level
 from dialer.domain.pacing.lifetable import Array, LifeTable, bins_of
 from dialer.domain.pacing.policy import Observation, Seen
+from dialer.domain.pacing.profile import Context, Profile
 
 RING_BINS, RING_BIN_S = 64, 1.0
 TALK_BINS, TALK_BIN_S = 200, 3.0
@@ -51,6 +52,10 @@ class Knowledge(Protocol):
         """It is known well enough to risk a call for these agents."""
         ...
 
+    def move(self, context: Context) -> None:
+        """Calls are dialled in this hour, from this list, over this trunk now."""
+        ...
+
     def observe(self, observation: Observation) -> None:
         """One call or agent moved."""
         ...
@@ -86,6 +91,7 @@ class Learned:
         self._talk = _handling(TALK_BIN_S, TALK_BINS, mean_s=75.0)
         self._wrap_up = _handling(WRAP_UP_BIN_S, WRAP_UP_BINS, mean_s=15.0)
         self._level = Level()
+        self._profile = Profile()
         self._answers = 0
         self._answer_chance = ring[_ANSWERED]
         self._humans, self._machines, self._detection_s = 0.0, 0.0, 0.0
@@ -95,14 +101,21 @@ class Learned:
         """Most agents had a call: it takes a minute or two, and what is learned grows with what is at stake."""
         return self._answers >= max(3.0, min(40.0, 0.6 * agents)) and self._ring.count >= 15
 
+    def move(self, context: Context) -> None:
+        """Calls are dialled in this hour, from this list, over this trunk now."""
+        if (times := self._profile.move(context)) != 1:
+            self._level.shift(times)
+
     def observe(self, observation: Observation) -> None:
         """One call or agent moved."""
         match observation.seen:
             case Seen.ANSWERED:
+                self._profile.ended(answered=True)
                 self._ring.ended(_ANSWERED, observation.age_s)
                 self._level.answered()
                 self._answers += 1
             case Seen.FAILED:
+                self._profile.ended(answered=False)
                 self._ring.ended(_FAILED, observation.age_s)
             case Seen.CANCELED:
                 self._ring.ended(None, observation.age_s)
@@ -161,6 +174,7 @@ class Learned:
             "talk": self._talk.to_state(),
             "wrap_up": self._wrap_up.to_state(),
             "level": self._level.to_state(),
+            "profile": self._profile.to_state(),
             "answers": self._answers,
             "detection": [self._humans, self._machines, self._detection_s],
         }
@@ -173,6 +187,7 @@ class Learned:
         self._answers = int(state["answers"] * trust)
         if trust == 1.0:  # the level is that of an hour, not of a list
             self._level.restore(state["level"])
+        self._profile.restore(state["profile"], same_run=trust == 1.0)
         humans, machines, self._detection_s = map(float, state["detection"])
         self._humans, self._machines = humans * trust, machines * trust
 

@@ -8,6 +8,7 @@ from typing import Any, Final, Protocol, runtime_checkable
 from uuid import UUID
 
 from dialer.domain.pacing.contract import Standing
+from dialer.domain.pacing.profile import Context
 from dialer.domain.states import AgentState
 
 
@@ -90,6 +91,7 @@ class Snapshot:
     # that was taken before is finished. One who takes no further call already may as well be shown as on a break.
     leaving: tuple[tuple[int, float], ...] = ()
     ring_timeout_s: float = 30.0  # a call rings so long at most
+    context: Context = ()  # what is dialled now: the hour, the list, the trunk
 
     def ready_after(self, seconds: float) -> float:
         """How many of the ready agents will still take a call so much later."""

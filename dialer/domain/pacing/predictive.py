@@ -55,6 +55,7 @@ class Predictive:
         crew = sum(state in _AT_WORK for state, _ in snapshot.agents)
         seconds = 0.0 if self._at_s is None else min(3.0, max(0.0, snapshot.at_s - self._at_s))
         self._at_s = snapshot.at_s
+        self._knowledge.move(snapshot.context)
         self._knowledge.pass_time(ringing, seconds)
         careful = _ONE_TO_ONE.decide(snapshot)
         if not snapshot.counted:
