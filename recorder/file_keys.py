@@ -32,6 +32,15 @@ class WrappedKey:
     wrapped: bytes
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProjectKey:
+    """A project's key as the database holds it. `wrapped` is None where it was destroyed."""
+
+    id: UUID
+    master: str
+    wrapped: bytes | None
+
+
 class FileKeys:
     """Makes and opens keys of files. The master keys are read when first needed, and again when one is asked for that was not there."""
 
@@ -72,10 +81,16 @@ class FileKeys:
     async def seal(self, conn: Conn, attempt_id: UUID, key: WrappedKey) -> Seal:
         """Open a file's key. Raises KeysRefused."""
         row = await conn.fetchrow(_PROJECT_KEY, key.project_key_id)
-        if row is None or row["wrapped"] is None:
+        if row is None:
             raise destroyed()
-        project_key = await self._unwrap(row["id"], row["master"], row["wrapped"])
-        return Seal(attempt_id=attempt_id, key=unwrap(project_key, key.wrapped, _of_file(attempt_id)))
+        return await self.opened(attempt_id, key.wrapped, ProjectKey(**row))
+
+    async def opened(self, attempt_id: UUID, wrapped: bytes, project_key: ProjectKey) -> Seal:
+        """Open a file's key where its project's is at hand. Raises KeysRefused."""
+        if project_key.wrapped is None:
+            raise destroyed()
+        key = await self._unwrap(project_key.id, project_key.master, project_key.wrapped)
+        return Seal(attempt_id=attempt_id, key=unwrap(key, wrapped, _of_file(attempt_id)))
 
     async def _of_project(self, conn: Conn, project_id: UUID, at: datetime) -> tuple[UUID, bytes]:
         for _ in range(_TRIES):

@@ -1,196 +1,26 @@
-"""What to answer to a request for a recording: HTTP ranges (RFC 9110 section 14) as a pure plan, and a reader that serves it.
-
-A stored master never changes, so the SHA-256 of its sound is a strong entity tag and its date a strong validator too. Sizes and spans are
-those of the sound; a sealed file is opened on the way, and of it only the chunks that hold what was asked for.
+"""Reads what a plan of ranges says, never waiting for the disk in the event loop. A sealed file is opened on the way, and of it only the chunks that hold
+what was asked for.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import re
-from collections.abc import AsyncIterator
+from collections import OrderedDict
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import format_datetime, parsedate_to_datetime
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from recorder.errors import FileGone
-from recorder.paths import MEDIA_TYPE
+from recorder.ranges import Span
 from recorder.sealing import CHUNK_BYTES as SEALED_CHUNK_BYTES
 from recorder.sealing import HEAD_BYTES, STRIDE, Opener, Seal
 
 CHUNK_BYTES: Final = 256 * 1024
 """Read in one go; between two, other requests get their turn."""
 
-_MOST_RANGES: Final = 16
-"""More in one request is nobody's player: the whole file is answered, as RFC 9110 section 14.2 allows."""
-
 _READ_AT_ONCE: Final[int] = getattr(os, "RWF_NOWAIT", 0)
-
-_SPEC = re.compile(r"(\d*)-(\d*)")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Span:
-    """Bytes of the file from `start` up to, not including, `stop`."""
-
-    start: int
-    stop: int
-
-    @property
-    def length(self) -> int:
-        """Bytes in it."""
-        return self.stop - self.start
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamPlan:
-    """An answer without its body, and what the body consists of: literal bytes and spans of the file."""
-
-    size: int  # of the whole
-    status: Literal[200, 206, 304, 416]
-    headers: dict[str, str]
-    parts: tuple[bytes | Span, ...]
-
-    @property
-    def spans(self) -> tuple[Span, ...]:
-        """What of the file is sent; the audit row says so."""
-        return tuple(part for part in self.parts if isinstance(part, Span))
-
-
-def etag_of(sha256: bytes) -> str:
-    """Strong entity tag of a file with this hash."""
-    return f'"{sha256.hex()}"'
-
-
-def parse_ranges(header: str, size: int) -> tuple[Span, ...] | None:
-    """Spans that a Range header asks of a file of `size` bytes, in the order they were asked for, overlaps joined.
-
-    None: the header is to be ignored (unknown unit, malformed, too many). Empty: nothing of it can be satisfied.
-    """
-    unit, equals, rest = header.partition("=")
-    if not equals or unit.strip().lower() != "bytes":
-        return None
-    specs = [spec.strip(" \t") for spec in rest.split(",")]
-    specs = [spec for spec in specs if spec]  # a list may have empty elements (RFC 9110 section 5.6.1)
-    if not specs or len(specs) > _MOST_RANGES:
-        return None
-    spans: list[Span] = []
-    for spec in specs:
-        match = _SPEC.fullmatch(spec)
-        if match is None or not spec.isascii():
-            return None
-        first, last = match.groups()
-        if not first and not last:
-            return None
-        if first and last and int(first) > int(last):
-            return None
-        span = _span(first, last, size)
-        if span.length > 0:
-            spans.append(span)
-    return _joined(spans)
-
-
-def _span(first: str, last: str, size: int) -> Span:
-    if not first:
-        return Span(start=max(0, size - int(last)), stop=size)
-    return Span(start=min(int(first), size), stop=min(int(last) + 1, size) if last else size)
-
-
-def _joined(spans: list[Span]) -> tuple[Span, ...]:
-    """Join what overlaps or touches; a file is then never sent twice in one answer."""
-    joined: list[Span] = []
-    for span in spans:
-        merged = span
-        rest: list[Span] = []
-        at = len(joined)
-        for index, other in enumerate(joined):
-            if other.start <= merged.stop and merged.start <= other.stop:
-                merged = Span(start=min(other.start, merged.start), stop=max(other.stop, merged.stop))
-                at = min(at, index)
-            else:
-                rest.append(other)
-        rest.insert(min(at, len(rest)), merged)
-        joined = rest
-    return tuple(joined)
-
-
-def plan_response(
-    *,
-    method: Literal["GET", "HEAD"],
-    range_header: str | None,
-    if_range: str | None,
-    size: int,
-    sha256: bytes,
-    modified: datetime,
-    media_type: str = MEDIA_TYPE,
-    if_none_match: str | None = None,
-) -> StreamPlan:
-    """Decide status, headers and body. A HEAD plan has no parts; its headers are those of the whole file."""
-    etag = etag_of(sha256)
-    headers = {
-        "Accept-Ranges": "bytes",
-        "ETag": etag,
-        "Last-Modified": format_datetime(modified.astimezone(UTC), usegmt=True),
-    }
-    if if_none_match is not None and _names(if_none_match, etag):
-        return StreamPlan(size=size, status=304, headers=headers, parts=())
-    spans = None
-    if method == "GET" and range_header is not None and (if_range is None or _unchanged(if_range, etag, modified)):
-        spans = parse_ranges(range_header, size)
-    if spans is None:
-        headers |= {"Content-Type": media_type, "Content-Length": str(size)}
-        whole = (Span(start=0, stop=size),) if method == "GET" and size else ()
-        return StreamPlan(size=size, status=200, headers=headers, parts=whole)
-    if not spans:
-        headers |= {"Content-Range": f"bytes */{size}", "Content-Length": "0"}
-        return StreamPlan(size=size, status=416, headers=headers, parts=())
-    if len(spans) == 1:
-        headers |= {
-            "Content-Type": media_type,
-            "Content-Length": str(spans[0].length),
-            "Content-Range": _content_range(spans[0], size),
-        }
-        return StreamPlan(size=size, status=206, headers=headers, parts=spans)
-    return _multipart(spans, size, media_type, headers, boundary=sha256.hex()[:40])
-
-
-def _multipart(
-    spans: tuple[Span, ...], size: int, media_type: str, headers: dict[str, str], *, boundary: str
-) -> StreamPlan:
-    parts: list[bytes | Span] = []
-    for span in spans:
-        head = f"\r\n--{boundary}\r\nContent-Type: {media_type}\r\nContent-Range: {_content_range(span, size)}\r\n\r\n"
-        parts += [head.encode("ascii"), span]
-    parts.append(f"\r\n--{boundary}--\r\n".encode("ascii"))
-    length = sum(len(part) if isinstance(part, bytes) else part.length for part in parts)
-    headers |= {"Content-Type": f"multipart/byteranges; boundary={boundary}", "Content-Length": str(length)}
-    return StreamPlan(size=size, status=206, headers=headers, parts=tuple(parts))
-
-
-def _content_range(span: Span, size: int) -> str:
-    return f"bytes {span.start}-{span.stop - 1}/{size}"
-
-
-def _names(if_none_match: str, etag: str) -> bool:
-    """Weak comparison (RFC 9110 section 13.1.2)."""
-    tags = [tag.strip().removeprefix("W/") for tag in if_none_match.split(",")]
-    return "*" in tags or etag in tags
-
-
-def _unchanged(if_range: str, etag: str, modified: datetime) -> bool:
-    """Strong comparison of either validator (RFC 9110 section 13.1.5); a weak tag never matches."""
-    value = if_range.strip()
-    if value.startswith(('"', "W/")):
-        return value == etag
-    try:
-        date = parsedate_to_datetime(value)
-    except ValueError:
-        return False
-    return date.tzinfo is not None and date == modified.astimezone(UTC).replace(microsecond=0)
 
 
 class OpenRecording:
@@ -249,17 +79,90 @@ class OpenRecording:
         return got
 
 
-@asynccontextmanager
-async def opened(path: Path, size: int, seal: Seal | None = None) -> AsyncIterator[OpenRecording]:
-    """Open a master of `size` bytes in the store for streaming.
+class OpenFiles:
+    """Masters of the store that are being listened to. One stays open for a while after a range of it was sent, because a player asks for the next one soon.
 
-    Raises FileGone, before anything has been sent, when the store does not hold this file.
+    Closed are, the longest unused first, those beyond `most` (0: none stays open), and all by `close`.
     """
-    handle, opener = await asyncio.to_thread(_open, path, size, seal)
-    try:
-        yield OpenRecording(handle, opener)
-    finally:
-        os.close(handle)
+
+    def __init__(self, *, most: int = 128, idle_s: float = 30.0) -> None:
+        self._most = most
+        self._idle_s = idle_s
+        self._files: OrderedDict[tuple[Path, int, Seal | None], _Shared] = OrderedDict()
+
+    @asynccontextmanager
+    async def of(self, path: Path, size: int, seal: Seal | None = None) -> AsyncIterator[OpenRecording]:
+        """Open a master of `size` bytes in the store for streaming.
+
+        Raises FileGone, before anything has been sent, when the store does not hold this file.
+        """
+        which = (path, size, seal)
+        file = self._files.get(which)
+        if file is None:
+            file = _Shared(*await asyncio.to_thread(_open, path, size, seal))
+            if which in self._files:  # another request was faster
+                os.close(file.handle)
+                file = self._files[which]
+            self._files[which] = file
+        self._files.move_to_end(which)
+        file.take()
+        try:
+            yield OpenRecording(file.handle, file.opener)
+        except FileGone:
+            self._forget(which)  # it may be mended meanwhile
+            raise
+        finally:
+            file.give_back(self._idle_s, lambda: self._forget(which, file))
+            while len(self._files) > self._most:
+                self._forget(next(iter(self._files)))
+
+    def close(self) -> None:
+        """Let go of all; what is being sent is sent to its end."""
+        for which in list(self._files):
+            self._forget(which)
+
+    def _forget(self, which: tuple[Path, int, Seal | None], only: _Shared | None = None) -> None:
+        file = self._files.get(which)
+        if file is not None and (only is None or file is only):
+            del self._files[which]
+            file.retire()
+
+
+class _Shared:
+    """An open file, and how many requests read it."""
+
+    def __init__(self, handle: int, opener: Opener | None) -> None:
+        self.handle = handle
+        self.opener = opener
+        self._readers = 0
+        self._retired = False
+        self._timer: asyncio.TimerHandle | None = None
+
+    def take(self) -> None:
+        """One more reads."""
+        self._readers += 1
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def give_back(self, idle_s: float, forget: Callable[[], None]) -> None:
+        """One less; the last one starts the time after which it is forgotten."""
+        self._readers -= 1
+        if self._readers:
+            return
+        if self._retired:
+            os.close(self.handle)
+        else:
+            self._timer = asyncio.get_running_loop().call_later(idle_s, forget)
+
+    def retire(self) -> None:
+        """Close it, now or when the last reader is done."""
+        self._retired = True
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if not self._readers:
+            os.close(self.handle)
 
 
 def _open(path: Path, size: int, seal: Seal | None) -> tuple[int, Opener | None]:

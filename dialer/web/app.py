@@ -156,6 +156,7 @@ async def _running(app: web.Application) -> AsyncIterator[None]:
     parts.tasks.start(_keep_house(app), "web-housekeeping")
     yield
     await parts.tasks.stop()
+    parts.open_files.close()
     await parts.desk_audit.flush()
     parts.passwords.close()
 

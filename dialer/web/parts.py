@@ -21,6 +21,7 @@ from dialer.web.guard import Measures
 from dialer.web.login_limit import LoginLimit
 from dialer.web.passwords import Passwords
 from recorder.mp3 import Mp3s
+from recorder.streaming import OpenFiles
 
 log = structlog.get_logger(__name__)
 
@@ -140,6 +141,7 @@ class Parts:
     desk_audit: DeskAudit
     masks: Masks
     mp3s: Mp3s
+    open_files: OpenFiles
     document: dict[str, Any] = field(default_factory=dict)
     uploads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
     simulations: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(2))
@@ -153,5 +155,5 @@ def make_parts(deps: WebDeps) -> Parts:
     """All of them."""
     return Parts(
         passwords=Passwords(), logins=LoginLimit(deps.redis), access=Access(deps), measures=Measures(deps.registry), tasks=Tasks(),
-        desk_audit=DeskAudit(deps), masks=Masks(deps), mp3s=Mp3s(),
+        desk_audit=DeskAudit(deps), masks=Masks(deps), mp3s=Mp3s(), open_files=OpenFiles(),
     )  # fmt: skip

@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from recorder.errors import FileGone
+from recorder.ranges import Span
 from recorder.sealing import CHUNK_BYTES, HEAD_BYTES, STRIDE, Seal, SealedFile, SealingSink, content_bytes, new_seal
-from recorder.streaming import Span, opened
+from recorder.streaming import OpenFiles
 from tests.recorder.builders import attempt_id
 
 SEAL = Seal(attempt_id=attempt_id(1), key=bytes(range(32)))
@@ -32,7 +33,7 @@ def sealed(content: bytes, seal: Seal = SEAL) -> bytes:
 async def streamed(path: Path, *spans: Span, seal: Seal = SEAL) -> bytes:
     """Spans of the sound, as a listener gets them."""
     size = await asyncio.to_thread(lambda: path.stat().st_size)
-    async with opened(path, size, seal) as file:
+    async with OpenFiles(most=0).of(path, size, seal) as file:
         return b"".join([chunk async for chunk in file.chunks(spans)])
 
 
@@ -124,7 +125,7 @@ async def test_a_spoilt_chunk_ends_the_stream_before_a_byte_of_it_is_given(tmp_p
     file = bytearray(sealed(content))
     file[HEAD_BYTES + 9 * STRIDE + 5] ^= 1
     (tmp_path / "a.opus").write_bytes(file)
-    async with opened(tmp_path / "a.opus", len(file), SEAL) as reading:
+    async with OpenFiles(most=0).of(tmp_path / "a.opus", len(file), SEAL) as reading:
         chunks = reading.chunks((Span(start=0, stop=len(content)),))
         got = [await anext(chunks) for _ in range(2)]
         with pytest.raises(FileGone):

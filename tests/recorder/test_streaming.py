@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
+import os
 import time
 from datetime import UTC, datetime
 from itertools import pairwise
@@ -14,8 +16,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lab.waiting import wait_until
 from recorder.errors import FileGone
-from recorder.streaming import Span, StreamPlan, opened, parse_ranges, plan_response
+from recorder.ranges import Span, StreamPlan, parse_ranges, plan_response
+from recorder.streaming import OpenFiles
 
 SIZE = 1000
 SHA = hashlib.sha256(b"a recording").digest()
@@ -155,7 +159,7 @@ async def test_the_reader_gives_the_planned_bytes(tmp_path: Path) -> None:
     path = tmp_path / "a.opus"
     path.write_bytes(content)
     parts = (b"head", Span(start=5, stop=700_000), b"tail", Span(start=1_000_000, stop=1_024_000))
-    async with opened(path, len(content)) as file:
+    async with OpenFiles(most=0).of(path, len(content)) as file:
         chunks = [chunk async for chunk in file.chunks(parts)]
     assert b"".join(chunks) == b"head" + content[5:700_000] + b"tail" + content[1_000_000:]
     assert max(map(len, chunks)) <= 256 * 1024
@@ -163,11 +167,11 @@ async def test_the_reader_gives_the_planned_bytes(tmp_path: Path) -> None:
 
 async def test_a_file_that_is_gone_or_torn_is_said_before_anything_is_sent(tmp_path: Path) -> None:
     with pytest.raises(FileGone) as gone:
-        async with opened(tmp_path / "none.opus", 10):
+        async with OpenFiles(most=0).of(tmp_path / "none.opus", 10):
             pass
     (tmp_path / "torn.opus").write_bytes(b"123")
     with pytest.raises(FileGone) as torn:
-        async with opened(tmp_path / "torn.opus", 10):
+        async with OpenFiles(most=0).of(tmp_path / "torn.opus", 10):
             pass
     assert (gone.value.error_id, torn.value.error_id) == ("recording_file_gone", "recording_file_torn")
 
@@ -175,7 +179,7 @@ async def test_a_file_that_is_gone_or_torn_is_said_before_anything_is_sent(tmp_p
 async def test_a_file_that_is_cut_while_it_is_read_ends_the_stream_with_an_error(tmp_path: Path) -> None:
     path = tmp_path / "a.opus"
     path.write_bytes(bytes(600_000))
-    async with opened(path, 600_000) as file:
+    async with OpenFiles(most=0).of(path, 600_000) as file:
         chunks = file.chunks((Span(start=0, stop=600_000),))
         await anext(chunks)
         path.write_bytes(bytes(300_000))
@@ -198,8 +202,71 @@ async def test_reading_does_not_block_the_loop(tmp_path: Path) -> None:
 
     other = asyncio.get_running_loop().create_task(others())
     begin = time.monotonic()
-    async with opened(path, size) as file:
+    async with OpenFiles(most=0).of(path, size) as file:
         total = sum([len(chunk) async for chunk in file.chunks((Span(start=0, stop=size),))])
     other.cancel()
     assert total == size
     assert turns >= 77, time.monotonic() - begin  # at least a turn for every chunk
+
+
+def open_handles(path: Path) -> int:
+    """How often this process has a file open."""
+    found = 0
+    for handle in Path("/proc/self/fd").iterdir():
+        with contextlib.suppress(OSError):
+            found += handle.readlink() == path
+    return found
+
+
+async def read(files: OpenFiles, path: Path, size: int) -> bytes:
+    async with files.of(path, size) as file:
+        return b"".join([chunk async for chunk in file.chunks((Span(start=0, stop=size),))])
+
+
+async def test_file_stays_open_for_the_next_range_and_is_let_go_when_none_comes(tmp_path: Path) -> None:
+    path = tmp_path / "a.opus"
+    path.write_bytes(b"sound")
+    files = OpenFiles(idle_s=0.05)
+    assert await asyncio.gather(*(read(files, path, 5) for _ in range(3))) == [b"sound"] * 3
+    assert open_handles(path) == 1
+    assert await read(files, path, 5) == b"sound"
+    await wait_until(lambda: open_handles(path) == 0, timeout_s=5, what="the file to be let go")
+    assert await read(files, path, 5) == b"sound"
+    files.close()
+    assert open_handles(path) == 0
+
+
+async def test_more_files_than_may_stay_open_let_go_of_the_longest_unused(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{name}.opus" for name in "abc"]
+    files = OpenFiles(most=2)
+    for path in paths:
+        path.write_bytes(b"sound")
+        assert await read(files, path, 5) == b"sound"
+    assert [open_handles(path) for path in paths] == [0, 1, 1]
+    files.close()
+
+
+async def test_file_in_use_is_closed_only_when_its_last_reader_is_done(tmp_path: Path) -> None:
+    path = tmp_path / "a.opus"
+    path.write_bytes(b"sound")
+    files = OpenFiles()
+    async with files.of(path, 5) as file:
+        files.close()
+        assert open_handles(path) == 1
+        assert b"".join([chunk async for chunk in file.chunks((Span(start=0, stop=5),))]) == b"sound"
+    assert open_handles(path) == 0
+
+
+async def test_torn_file_is_opened_anew_so_that_a_mended_one_is_heard(tmp_path: Path) -> None:
+    path = tmp_path / "a.opus"
+    path.write_bytes(b"sound")
+    files = OpenFiles()
+    async with files.of(path, 5):
+        os.truncate(path, 2)
+    with pytest.raises(FileGone, match="shorter"):
+        await read(files, path, 5)
+    mended = tmp_path / "mended"
+    mended.write_bytes(b"sound")
+    mended.replace(path)
+    assert await read(files, path, 5) == b"sound"
+    files.close()

@@ -15,8 +15,8 @@ import pytest
 from dialer.domain.roles import Role
 from recorder import file_keys
 from recorder.keyring import KeySource
+from recorder.ranges import parse_ranges
 from recorder.sealing import SealingSink, new_seal
-from recorder.streaming import parse_ranges
 from tests.builders import NOON, a_lead, a_project, an_attempt
 from tests.web.conftest import House
 

@@ -17,7 +17,7 @@ from aiohttp import web
 
 from campaigns.sql import OneConnection
 from dialer.db import history, people
-from dialer.db.history import RecordingRow
+from dialer.db.history import RecordingRow, SoundRow
 from dialer.domain.errors import Conflict, NotAllowed, NotFound
 from dialer.domain.roles import Role
 from dialer.web.api import PREFIX, operation
@@ -26,14 +26,15 @@ from dialer.web.identity import Identity
 from dialer.web.recordings import links
 from dialer.web.recordings.types import Clip, Listen, NewLink, RecordingLink
 from dialer.web.roles import LISTENERS
-from recorder import streaming
+from recorder import ranges
 from recorder.clip import clip
 from recorder.errors import RecorderError
-from recorder.file_keys import WrappedKey, destroyed
+from recorder.file_keys import ProjectKey, destroyed
 from recorder.mp3 import MEDIA_TYPE as MP3_TYPE
 from recorder.paths import MEDIA_TYPE, locate
+from recorder.ranges import Span, StreamPlan
 from recorder.sealing import Seal
-from recorder.streaming import CHUNK_BYTES, Span, StreamPlan
+from recorder.streaming import CHUNK_BYTES
 
 log = structlog.get_logger(__name__)
 SLOWEST_WRITE_S = 60  # a listener who takes nothing for so long is gone
@@ -46,7 +47,7 @@ AUDIO = "audio/ogg"
 class _Sound:
     """A recording that can be heard: its file, what opens it, and the length and hash of what is heard."""
 
-    row: RecordingRow
+    row: SoundRow
     path: Path
     seal: Seal | None
     file_bytes: int
@@ -178,7 +179,7 @@ async def _audio(
         return web.Response(
             headers={"X-Accel-Redirect": accel, "Content-Type": MEDIA_TYPE, "Cache-Control": "private, no-store"}
         )
-    async with streaming.opened(sound.path, sound.file_bytes, sound.seal) as file:
+    async with call.parts.open_files.of(sound.path, sound.file_bytes, sound.seal) as file:
         return await _answer(call, sound, plan, file.chunks(plan.parts), method, listen.why, by_link=by_link)
 
 
@@ -211,10 +212,10 @@ async def _answer(
 
 
 async def _note(call: Call, sound: _Sound, plan: StreamPlan, why: str, *, by_link: bool) -> None:
-    """The audit row, committed."""
+    """The audit row, committed: one statement, hence a transaction of its own."""
     row = sound.row
     more = {"why": why} | ({"by_link": True} if by_link else {})
-    async with asyncio.timeout(call.deps.settings.request_timeout_s), call.transaction() as conn:
+    async with asyncio.timeout(call.deps.settings.request_timeout_s), call.connection() as conn:
         await call.audit(
             conn, "recording_listened", "recording", row.id, call_id=row.attempt_id, project_id=row.project_id,
             bytes=[[span.start, span.stop] for span in plan.spans], of=plan.size, **more,
@@ -232,7 +233,9 @@ async def _in_memory(content: bytes, plan: StreamPlan) -> AsyncIterator[bytes]:
 
 async def _sound(call: Call, conn: OneConnection, recording_id: UUID) -> _Sound:
     """What can be heard of a recording. Errors: NotFound, Conflict `recording_not_stored`, KeysRefused."""
-    row = _there(await history.recording(conn, recording_id))
+    row = await history.sound(conn, recording_id)
+    if row is None:
+        raise _unknown()
     if row.state != "stored" or row.path is None or row.sha256 is None or row.bytes is None:
         raise Conflict(
             "recording_not_stored",
@@ -241,11 +244,11 @@ async def _sound(call: Call, conn: OneConnection, recording_id: UUID) -> _Sound:
             reason=row.reason,
         )
     seal = None
-    if row.project_key_id is not None:
+    if row.key_id is not None and row.key_master is not None:
         if row.wrapped_key is None:
             raise destroyed()
-        key = WrappedKey(project_key_id=row.project_key_id, wrapped=row.wrapped_key)
-        seal = await call.deps.file_keys.seal(conn, row.attempt_id, key)
+        project_key = ProjectKey(id=row.key_id, master=row.key_master, wrapped=row.key_wrapped)
+        seal = await call.deps.file_keys.opened(row.attempt_id, row.wrapped_key, project_key)
     return _Sound(
         row=row, path=locate(call.deps.store_dir, row.path), seal=seal, file_bytes=row.bytes,
         size=row.content_bytes or row.bytes, sha256=row.content_sha256 or row.sha256,
@@ -253,11 +256,11 @@ async def _sound(call: Call, conn: OneConnection, recording_id: UUID) -> _Sound:
 
 
 def _plan(
-    call: Call, row: RecordingRow, size: int, sha256: bytes, method: Literal["GET", "HEAD"], media_type: str
+    call: Call, row: SoundRow, size: int, sha256: bytes, method: Literal["GET", "HEAD"], media_type: str
 ) -> StreamPlan:
     headers = call.request.headers
     wanted = headers.get("Range")
-    return streaming.plan_response(
+    return ranges.plan_response(
         method=method, range_header=wanted if wanted and len(wanted) <= LONGEST_RANGE_HEADER else None, if_range=headers.get("If-Range"),
         size=size, sha256=sha256, modified=row.ended_at or row.created_at, if_none_match=headers.get("If-None-Match"), media_type=media_type,
     )  # fmt: skip
@@ -265,5 +268,9 @@ def _plan(
 
 def _there(row: RecordingRow | None) -> RecordingRow:
     if row is None:
-        raise NotFound("recording_unknown", "There is no such recording.")
+        raise _unknown()
     return row
+
+
+def _unknown() -> NotFound:
+    return NotFound("recording_unknown", "There is no such recording.")
