@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from campaigns.life import daily_log
 from campaigns.life.requirements import SignOffKind
 from campaigns.life.table import Step
 from dialer.cli.office import Office, in_office, now, shown
 from dialer.cli.output import Output
 from dialer.cli.projects import Named
-from dialer.domain.errors import BadRequest
-from dialer.web.life import routes, watching
+from dialer.domain.errors import BadRequest, Conflict
+from dialer.web.life import daily_logs, routes, watching
+from dialer.web.life.types import LogFormat
 
 
 def register(app: typer.Typer) -> None:
@@ -28,6 +30,7 @@ def register(app: typer.Typer) -> None:
     app.command()(figures)
     app.command("stop-rules")(stop_rules)
     app.command()(alarms)
+    app.command()(log)
 
 
 def life(context: typer.Context, name: Named) -> None:
@@ -168,6 +171,53 @@ def alarms(
     found = in_office(lambda office: _asked(office, watching.get_project_alarms, name, query={"open": not all_}))
     columns = () if output.as_json else ("kind", "raised_at", "cleared_at", "detail")
     output.rows([shown(one, *columns) for one in found.alarms], empty="There is none.")
+
+
+def log(
+    context: typer.Context,
+    name: Named,
+    day: Annotated[str, typer.Argument(help="The day in the project's zone: 2026-06-01.")],
+    save: Annotated[bool, typer.Option("--save", help="Keep a version with these notes.")] = False,
+    sign_it: Annotated[bool, typer.Option("--sign", help="Keep and sign it; when the day is over.")] = False,
+    notes: Annotated[str, typer.Option(help="What the facts do not say.")] = "",
+    file: Annotated[
+        Path | None, typer.Option(help="Write the last version to this .xlsx or .md file.", dir_okay=False)
+    ] = None,
+) -> None:
+    """A day's log: its facts so far, saved and signed, or written to a file."""
+    output: Output = context.obj.output
+    if file is not None and file.exists():
+        raise Conflict("file_exists", f"{file} is there already: name another file.")
+
+    async def work(office: Office) -> Any:
+        project_id, of = await office.id_of("project", name), _day(day)
+        kept = None
+        if save or sign_it:
+            body = {"notes": notes, "sign": sign_it}
+            kept = await office.do(daily_logs.save_log, body=body, project_id=project_id, day=of)
+        if file is not None:
+            last = await daily_log.load(office.pool, project_id, of)
+            kind = LogFormat.MARKDOWN if file.suffix == ".md" else LogFormat.XLSX
+            daily_logs.write_log(last, file, kind)
+        return kept or await office.do(daily_logs.draft_log, project_id=project_id, day=of)
+
+    found = in_office(work)
+    if output.as_json:
+        output.thing(shown(found))
+        return
+    calls = found.facts["calls"]
+    output.thing(
+        {key: value for key, value in calls.items() if key not in {"outcomes", "results"}} | found.facts["left"]
+    )
+    if save or sign_it:
+        output.done(f"Version {found.version} is {'signed' if found.signed else 'kept'}.")
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise BadRequest("day_invalid", f"{text!r} is no day: write it as 2026-06-01.") from None
 
 
 def _rule(text: str) -> dict[str, Any]:

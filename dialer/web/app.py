@@ -28,6 +28,7 @@ from dialer.web.errors import DATABASE_AWAY
 from dialer.web.health import routes as health
 from dialer.web.imports import routes as imports
 from dialer.web.leads import routes as leads
+from dialer.web.life import daily_logs
 from dialer.web.life import routes as life
 from dialer.web.life import watching as life_watching
 from dialer.web.live import routes as live
@@ -68,6 +69,7 @@ FEATURES = (
     project_trial,
     life,
     life_watching,
+    daily_logs,
     surveys,
     scripts,
     trunks,

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
+from enum import StrEnum
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -12,7 +13,7 @@ from campaigns.life.requirements import Requirement, SignOffKind
 from campaigns.life.stop_rules import FALLING, RuleKind
 from campaigns.life.table import Life, Step
 from campaigns.life.watching import AlarmKind
-from dialer.web.fields import In, Line, Moment, Name, Note, Out
+from dialer.web.fields import In, Line, Moment, Name, Note, Out, Prose
 from dialer.web.projects.types import Stage, State
 
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256, in hex.")]
@@ -185,3 +186,56 @@ class Alarms(Out):
     """Newest first."""
 
     alarms: list[Alarm]
+
+
+class LogFormat(StrEnum):
+    """As what a log is written."""
+
+    XLSX = "xlsx"
+    MARKDOWN = "markdown"
+
+
+class LogFile(In):
+    """Which version of a day's log, as what."""
+
+    format: LogFormat = LogFormat.XLSX
+    version: int | None = Field(default=None, ge=1, description="The last, when it is left out.")
+
+
+class LogsQuery(In):
+    """Which logs."""
+
+    before: date | None = Field(default=None, description="Days before this one.")
+    limit: int = Field(default=50, ge=1, le=500)
+
+
+class NewLog(In):
+    """What the manager adds to the facts."""
+
+    notes: Prose = ""
+    sign: bool = Field(default=False, description="When the day is over.")
+
+
+class DayDraft(Out):
+    """The facts of a day, as they are now."""
+
+    facts: dict[str, Any]
+
+
+class KeptLog(Out):
+    """A version of a day's log."""
+
+    day: date
+    version: int
+    signed: bool
+    actor: str
+    saved_at: datetime
+    sha256: str = Field(description="Of the text that was kept: facts and notes.")
+    facts: dict[str, Any]
+    notes: str
+
+
+class KeptLogs(Out):
+    """The newest day and version first."""
+
+    logs: list[KeptLog]
