@@ -24,7 +24,7 @@ from dialer.domain.pacing import Mode
 from dialer.domain.states import AgentState, CallState
 from dialer.engine.agents import Agents
 from dialer.engine.calls import Calls
-from dialer.engine.clock import Clock
+from dialer.engine.clock import Clock, dated
 from dialer.engine.detection import heard
 from dialer.engine.floor import Agent, Call, Floor
 from dialer.engine.giving_up import GivingUp
@@ -96,12 +96,13 @@ class Answering:
         }
 
     async def answered(self, channel_id: str, said: Sequence[str] = ()) -> Answer:
-        """The customer has just answered; `said` is what detection tells, where it listened."""
+        """The customer has answered; `said`: when, and what detection tells where it listened."""
         call = await self._find(channel_id)
         if call is None:
             return Answer(Action.SAFE_HARBOUR)
-        self._calls.apply(call, CallEvent.ANSWERED)
-        if (what := heard(said)) is not None:
+        when, *listened = said or ("",)
+        self._calls.apply(call, CallEvent.ANSWERED, at=dated(self._clock, when))
+        if (what := heard(listened)) is not None:
             self._calls.heard(call, what)
         await self._giving_up.settled(call)
         if call.machine:

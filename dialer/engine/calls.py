@@ -99,7 +99,7 @@ class Calls:
                 call.sent_at = call.sent_at or at
                 self._metrics.attempts.labels(mode=call.mode.value).inc()
             case CallState.RINGING:
-                call.ringing_at = call.ringing_at or at
+                call.ringing_at = call.ringing_at or max(at, call.sent_at or call.created_at)
                 call.ringing_s = call.ringing_s or self._clock.monotonic()
             case CallState.ANSWERED | CallState.HELD:
                 self._answered(call, at)
@@ -111,8 +111,8 @@ class Calls:
 
     def _answered(self, call: Call, at: datetime) -> None:
         if call.answered_at is None:
-            call.answered_at = at
-            call.answered_s = self._clock.monotonic()
+            call.answered_at = max(at, call.ringing_at or call.sent_at or call.created_at)
+            call.answered_s = self._clock.monotonic() - max(0.0, (self._clock.now() - at).total_seconds())
             for tell in self.on_answered:
                 tell(call)
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
-from typing import Protocol
+from datetime import UTC, datetime, timedelta
+from typing import Final, Protocol
+
+BELIEVED: Final = timedelta(minutes=1)
+"""How old news may be that Asterisk dates itself."""
 
 
 class Clock(Protocol):
@@ -29,3 +32,16 @@ class SystemClock:
     def monotonic(self) -> float:
         """Seconds since some start."""
         return time.monotonic()
+
+
+def dated(clock: Clock, epoch_s: str) -> datetime:
+    """When something happened that Asterisk dates (seconds since 1970): news may come late, when the machine is held up or an engine has just started.
+
+    Now where there is no such date, or none of the last minute by our clock: two machines' clocks differ, and clocks are stepped.
+    """
+    now = clock.now()
+    try:
+        at = datetime.fromtimestamp(float(epoch_s), UTC)
+    except (ValueError, OverflowError, OSError):
+        return now
+    return at if now - BELIEVED <= at <= now else now

@@ -33,7 +33,7 @@ def detects(project: Project, mode: Mode) -> bool:
 
 
 def heard(said: Sequence[str]) -> Heard | None:
-    """From the arguments of `/call/answered`: AMD's status and cause. None: nobody listened, or the customer hung up meanwhile.
+    """From the later arguments of `/call/answered`: AMD's status and cause. None: nobody listened, or the customer hung up meanwhile.
 
     Whoever says nothing may be a person who waits for us to speak, and what AMD is not sure of may be one too: both get an agent.
     """

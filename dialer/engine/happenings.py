@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from datetime import datetime
 
 from dialer.asterisk.ami.events import (
     BridgeEnter,
@@ -19,6 +20,7 @@ from dialer.domain.call_table import CallEvent
 from dialer.domain.ids import CALL_PREFIX, SEAT_PREFIX
 from dialer.domain.states import CallState
 from dialer.engine.calls import Calls
+from dialer.engine.clock import Clock, dated
 from dialer.engine.floor import Call, Floor
 from dialer.engine.seats import Seats
 
@@ -33,10 +35,11 @@ class Happenings:
     `on_refusal_unheard`: Asterisk said that a call came to nothing, and its hang-up, which tells why, was not heard of.
     """
 
-    def __init__(self, floor: Floor, calls: Calls, seats: Seats) -> None:
+    def __init__(self, floor: Floor, calls: Calls, seats: Seats, clock: Clock) -> None:
         self._floor = floor
         self._calls = calls
         self._seats = seats
+        self._clock = clock
         self.seen = 0
         self.on_refusal_unheard: list[Callable[[Call], None]] = []
 
@@ -45,16 +48,16 @@ class Happenings:
         self.seen += 1
         match view(event):
             case NewState() as news:
-                self._new_state(news)
+                self._new_state(news, self._at(event))
             case Hangup() as news:
-                self._hangup(news)
+                self._hangup(news, self._at(event))
             case BridgeEnter() as news:
                 if (call := self._floor.call_of(news.channel_id)) is not None:
                     call.bridge_id = news.bridge_id
                     if (news.channels_in_bridge or 0) >= 2:
-                        self._calls.apply(call, CallEvent.BRIDGED)
+                        self._calls.apply(call, CallEvent.BRIDGED, at=self._at(event))
                 elif (agent := self._floor.seats.get(news.channel_id)) is not None:
-                    self._seat_entered(news, self._floor.call_of_agent(agent))
+                    self._seat_entered(news, self._floor.call_of_agent(agent), self._at(event))
             case BridgeLeave() as news:
                 if (call := self._floor.call_of(news.channel_id)) is not None and call.bridge_id == news.bridge_id:
                     call.bridge_id = ""
@@ -70,27 +73,30 @@ class Happenings:
             for tell in self.on_refusal_unheard:
                 tell(call)
 
-    def _seat_entered(self, news: BridgeEnter, call: Call | None) -> None:
+    def _at(self, event: Event) -> datetime:
+        return dated(self._clock, event.get("Timestamp"))
+
+    def _seat_entered(self, news: BridgeEnter, call: Call | None, at: datetime) -> None:
         if call is not None and (news.channels_in_bridge or 0) >= 2:
             call.bridge_id = news.bridge_id
-            self._calls.apply(call, CallEvent.BRIDGED)
+            self._calls.apply(call, CallEvent.BRIDGED, at=at)
 
-    def _new_state(self, news: NewState) -> None:
+    def _new_state(self, news: NewState, at: datetime) -> None:
         if (call := self._floor.call_of(news.channel_id)) is not None:
             call.channel = news.channel
             if news.is_ringing:
-                self._calls.apply(call, CallEvent.RINGING)
+                self._calls.apply(call, CallEvent.RINGING, at=at)
             elif news.is_up:
-                self._calls.apply(call, CallEvent.ANSWERED)
+                self._calls.apply(call, CallEvent.ANSWERED, at=at)
         elif news.is_up and (agent := self._floor.seats.get(news.channel_id)) is not None and agent.seat is not None:
             agent.seat.channel = news.channel  # up when the dialplan says so: before that it cannot be bridged
 
-    def _hangup(self, news: Hangup) -> None:
+    def _hangup(self, news: Hangup, at: datetime) -> None:
         if news.channel_id.startswith(CALL_PREFIX):
             if (call := self._floor.call_of(news.channel_id)) is not None:
                 call.hangup_cause = news.cause
                 call.sip_status = sip_status(news.tech_cause)
-                self._calls.apply(call, CallEvent.HUNG_UP)
+                self._calls.apply(call, CallEvent.HUNG_UP, at=at)
         elif news.channel_id.startswith(SEAT_PREFIX):
             self._seats.is_gone(news.channel_id, said_goodbye=news.cause == NORMAL_CLEARING)
 

@@ -210,7 +210,7 @@ def assemble(
     calls.on_ended.append(lambda _call: placing.wake())
     calls.on_ended.append(lambda call: budgets.health.ended(call.trunk_id, call.outcome, clock.monotonic()))
     calls.on_bridged.append(lambda call: budgets.health.works(call.trunk_id))
-    happenings = Happenings(floor, calls, seats)
+    happenings = Happenings(floor, calls, seats, clock)
     reconcile = Reconcile(config, pool, ami, floor, calls, agents, seats, wrapping, budgets, journal, metrics, clock)
     happenings.on_refusal_unheard.append(
         lambda call: tasks.spawn(f"refusal {call.attempt_id}", reconcile.close_refused(call))

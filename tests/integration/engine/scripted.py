@@ -57,6 +57,7 @@ class ScriptedAsterisk:
             path.touch()
         self._serial = 0
         self._quiet = False
+        self.dated: float | None = None  # what its next news says of when it happened
 
     async def start(self) -> None:
         await self.fake.start()
@@ -367,7 +368,8 @@ class ScriptedAsterisk:
 
     def _state(self, channel: Channel, number: str, name: str) -> None:
         channel.state = name
-        self._event("Newstate", channel, ("ChannelState", number), ("ChannelStateDesc", name))
+        dated = (("Timestamp", f"{self.dated:.6f}"),) if self.dated is not None else ()
+        self._event("Newstate", channel, ("ChannelState", number), ("ChannelStateDesc", name), *dated)
 
     def _idle(self, channel: Channel) -> None:
         self._event("UserEvent", channel, ("UserEvent", "WaihuSeat"), ("Seat", channel.channel_id), ("State", "idle"))

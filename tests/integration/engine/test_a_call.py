@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 
 import pytest
 
@@ -30,6 +31,26 @@ async def test_ready_agent_gets_a_call_that_was_committed_before_it_was_sent(sta
     assert (row["outcome"], row["agent_id"], row["abandoned"]) == ("connected", agent_id, False)
     assert row["created_at"] <= row["sent_at"] <= row["answered_at"] <= row["bridged_at"] <= row["ended_at"]
     await stage.until(lambda: call.attempt_id in stage.ended, "word of the end")
+
+
+@pytest.mark.parametrize("by", ["event", "dialplan"])
+async def test_news_that_comes_late_is_written_down_with_the_time_asterisk_gives_it(stage: Stage, by: str) -> None:
+    await stage.start()
+    project = await stage.project(mode="ratio", ratio=2)
+    await stage.leads(project, 1)
+    await stage.agent(project)
+    call = await stage.call()
+    await stage.until(lambda: call.sent_at is not None, "the call on the wire")
+    assert call.sent_at is not None
+    happened = call.sent_at + timedelta(milliseconds=1)
+    if by == "event":
+        stage.asterisk.dated = happened.timestamp()
+        stage.asterisk.up(call.attempt_id)
+    else:
+        await stage.asterisk.ask(call.attempt_id, "/call/answered", f"{happened.timestamp():.6f}")
+    await stage.until(lambda: call.answered_at is not None, "word of the answer")
+    assert call.answered_at is not None
+    assert abs(call.answered_at - happened) < timedelta(microseconds=10)
 
 
 async def test_progressive_places_no_more_calls_than_agents_are_ready(stage: Stage) -> None:

@@ -16,8 +16,8 @@ from tests.integration.engine.conftest import Stage
 
 pytestmark = pytest.mark.services
 
-MACHINE = ("/call/answered", "MACHINE", "MAXWORDS-5-4")
-PERSON = ("/call/answered", "HUMAN", "HUMAN-800-800")
+MACHINE = ("/call/answered", "", "MACHINE", "MAXWORDS-5-4")
+PERSON = ("/call/answered", "", "HUMAN", "HUMAN-800-800")
 
 
 async def a_listened_to_call(stage: Stage) -> Call:
