@@ -11,14 +11,16 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
+from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from campaigns.caller_numbers.usable import why_not
 from campaigns.openings import UNTOLD, Openings
-from campaigns.projects import Project
+from campaigns.projects import Project, Trunk
 from campaigns.rules.facts import Subject
 from campaigns.rules.ruleset import Finding, Rule, findings, first_refusal, moment_of
 from campaigns.rules.schema import Registry, RingTime, Window
-from campaigns.states import CallerNumberState, DialMode, ProjectState
+from campaigns.states import DialMode, ProjectState
 
 
 class Gate(StrEnum):
@@ -74,18 +76,40 @@ def _objections(project: Project, now: datetime) -> Iterator[Verdict]:
         yield _no(Gate.NO_TRUNK, "The project has no trunk.")
     elif project.trunk.enabled is not True:
         yield _no(Gate.TRUNK_DISABLED, f"The trunk {project.trunk.name} is switched off.")
-    elif not any(
-        one.state is CallerNumberState.ACTIVE and one.trunk_id == project.trunk.id for one in project.caller_numbers
-    ):
-        yield _no(
-            Gate.NO_CALLER_NUMBER, f"No active caller number of the project belongs to the trunk {project.trunk.name}."
-        )
+    else:
+        yield from _caller_numbers(project, project.trunk, now)
     if project.mode is DialMode.AGENTLESS and project.survey is None:
         yield _no(Gate.NO_SURVEY, "Nobody would speak: an agentless project needs a survey or a message.")
     if project.mode not in DialMode:
         yield _no(Gate.NOT_EVALUABLE, "The project's mode of dialling is unknown.")
     yield from _window(project, now)
     yield from _rules(project, now)
+
+
+_NAMED: Final = 3
+
+
+def _caller_numbers(project: Project, trunk: Trunk, now: datetime) -> Iterator[Verdict]:
+    try:
+        day = now.astimezone(ZoneInfo(project.zone)).date()
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return  # the window says so
+    held = [
+        (one.number, why_not(one, trunk_id=trunk.id, purpose=project.purpose, day=day, now=now))
+        for one in project.caller_numbers
+    ]
+    refused = [(number, why) for number, why in held if why is not None]
+    if not held:
+        yield _no(Gate.NO_CALLER_NUMBER, "The project has no caller number.")
+    elif len(refused) == len(held):
+        named = "; ".join(f"{number}: {why.reason}" for number, why in refused[:_NAMED])
+        more = f"; and {len(refused) - _NAMED} more" if len(refused) > _NAMED else ""
+        yield Verdict(
+            allowed=False,
+            gate=Gate.NO_CALLER_NUMBER,
+            reason=f"No caller number of the project may be shown on the trunk {trunk.name} now. {named}{more}.",
+            opens_at=min((why.until for _, why in refused if why.until is not None), default=None),
+        )
 
 
 _OF_PROJECT = (RingTime, Registry)

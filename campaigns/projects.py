@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import asyncpg
 
-from campaigns.caller_numbers import CallerNumber, caller_number
+from campaigns.caller_numbers.number import CallerNumber, caller_number
 from campaigns.dispositions import DEFAULT_DISPOSITIONS, Disposition
 from campaigns.dispositions import save as save_dispositions
 from campaigns.errors import BadInput, Conflict, Missing
@@ -31,6 +31,8 @@ from campaigns.states import (
     LeadState,
     MachineDetection,
     Meaning,
+    Pai,
+    Privacy,
     ProjectState,
     Stage,
     TrialCounts,
@@ -40,7 +42,10 @@ from campaigns.survey import Survey, survey_of
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Trunk:
-    """A line to a carrier, as one node's Asterisk knows it. `max_cps`: new calls a second."""
+    """A line to a carrier, as one node's Asterisk knows it. `max_cps`: new calls a second.
+
+    `number_format`: how the carrier wants the number that is called. What follows `enabled` is how it wants ours; `caller_numbers.identity` reads it.
+    """
 
     id: UUID
     name: str
@@ -50,12 +55,20 @@ class Trunk:
     max_cps: Decimal
     number_format: str
     enabled: bool
+    caller_format: str = "e164"
+    caller_prefix: str = ""
+    pai: Pai = Pai.FROM
+    privacy: Privacy = Privacy.NONE
+    domain: str = ""
+    diversion: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Project:
     """A project with its trunk, lists and rules. The window is in the project's zone: from `window_start` on, before `window_end`.
     `lists_loaded`: when each list of numbers not to be called was last loaded, by its category.
+
+    `purpose`: what it calls for, a code that caller numbers may be limited to; empty: not said.
 
     `cancel_after_s`: a call that has rung so long may be given up when nobody would be free for its answer; 0: never.
     `sign_offs`: it goes through a trial and signatures (`campaigns.life`). `valid_connect_s`: a conversation this long is a valid connect.
@@ -114,6 +127,7 @@ class Project:
     sign_offs: bool = False
     valid_connect_s: int = 15
     skills: Sequence[str] = ()
+    purpose: str = ""
 
     @property
     def life(self) -> Life:
@@ -131,7 +145,7 @@ SETTINGS: Final = frozenset({
     "preview_limit_s", "preview_at_limit", "preview_skips_per_hour", "preview_skips_per_lead", "preview_skip_wait_s", "preview_same_agent_wait_s",
     "abandonment_cap", "abandonment_period", "abandonment_at_limit", "abandonment_within_ms", "abandonment_counts_late", "abandonment_counts_machines",
     "abandonment_false_machine_rate", "machine_detection", "cancel_after_s", "share_weight", "share_priority", "guaranteed_agents", "max_attempts", "daily_cap_per_number",
-    "safe_harbour", "record_calls", "mask_numbers", "script", "trial_size", "trial_counts", "sign_offs", "valid_connect_s", "skills",
+    "safe_harbour", "record_calls", "mask_numbers", "script", "trial_size", "trial_counts", "sign_offs", "valid_connect_s", "skills", "purpose",
 })  # fmt: skip
 """What `create_project` and `update_project` take: columns of `projects`, by these names and no others."""
 
@@ -377,4 +391,10 @@ def trunk(row: Mapping[str, Any] | asyncpg.Record) -> Trunk:
         max_cps=Decimal(str(row["max_cps"])),
         number_format=row["number_format"],
         enabled=row["enabled"],
+        caller_format=row["caller_format"],
+        caller_prefix=row["caller_prefix"],
+        pai=Pai(row["pai"]),
+        privacy=Privacy(row["privacy"]),
+        domain=row["domain"],
+        diversion=row["diversion"],
     )

@@ -110,6 +110,21 @@ class CallerNumberState(StrEnum):
     RETIRED = "retired"
 
 
+class Pai(StrEnum):
+    """What stands in P-Asserted-Identity; the same words as in `trunks.pai`."""
+
+    OFF = "off"  # there is no such header
+    FROM = "from"  # the caller number as in From
+    E164 = "e164"  # the caller number in E.164 form
+
+
+class Privacy(StrEnum):
+    """Whether the callee may see the caller number; the same words as in `trunks.privacy`."""
+
+    NONE = "none"
+    ID = "id"  # RFC 3323 and 3325: only the carrier learns it
+
+
 class Effect(StrEnum):
     """What a disposition does to the lead; the same words as in `dispositions.effect`."""
 

@@ -13,8 +13,9 @@ from datetime import UTC, datetime, time
 from typing import Any, Final
 from uuid import UUID
 
-from campaigns import caller_numbers, claim, projects
-from campaigns.caller_numbers import CallerNumber
+from campaigns import claim, projects
+from campaigns.caller_numbers import pool as caller_numbers
+from campaigns.caller_numbers.number import CallerNumber, Offer
 from campaigns.openings import Openings
 from campaigns.projects import Project, Trunk
 from campaigns.sql import Connection, Pool
@@ -148,7 +149,7 @@ async def a_lead(conn: Connection, project_id: UUID, **columns: Any) -> int:
 
 
 def a_request(project: Project, count: int = 1, *, now: datetime = NOON, **changes: Any) -> claim.ClaimRequest:
-    """A request for `count` leads of a project, with its first caller number."""
+    """A request for `count` leads of a project, which may show its caller numbers as often as they allow."""
     assert project.trunk is not None
     given: dict[str, Any] = {
         "project_id": project.id,
@@ -157,7 +158,7 @@ def a_request(project: Project, count: int = 1, *, now: datetime = NOON, **chang
         "mode": DialMode.PROGRESSIVE,
         "now": now,
         "attempt_ids": new_ids(count, now),
-        "caller_numbers": (project.caller_numbers[0].number,) * count,
+        "offers": tuple(Offer(number=one.number, room=count) for one in project.caller_numbers),
         "openings": Openings(opens=lambda _zone: None),
     }
     return claim.ClaimRequest(**given | changes)

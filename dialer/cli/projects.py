@@ -26,6 +26,12 @@ from dialer.web.reports import routes as reports
 
 app = typer.Typer(no_args_is_help=True, help="What is dialled, when, how, by whom.")
 Named = Annotated[str, typer.Argument(help="Name or id of the project.")]
+Purpose = Annotated[
+    str | None,
+    typer.Option(
+        help="What it calls for, a code such as insurance_sales: caller numbers for something else are not shown."
+    ),
+]
 _COLUMNS = ("name", "client", "state", "mode", "ratio", "window_start", "window_end", "zone", "id")
 
 
@@ -58,6 +64,7 @@ def create(
     sign_offs: Annotated[
         bool | None, typer.Option(help="It goes through a trial and signatures; default: as the installation is set.")
     ] = None,
+    purpose: Purpose = None,
 ) -> None:
     """A new project, a draft until it is started. It gets the usual dispositions; the rest can be set by the API."""
     output: Output = context.obj.output
@@ -73,6 +80,7 @@ def create(
             "window_start": start or None,
             "window_end": end or None,
             "sign_offs": sign_offs,
+            "purpose": purpose,
         }
         wanted["trunk_id"] = await office.id_of("trunk", trunk) if trunk else None
         numbers = [await office.id_of("caller-number", number) for number in caller_number or ()]
@@ -147,6 +155,7 @@ def change(
         bool | None, typer.Option(help="It goes through a trial and signatures; while a draft.")
     ] = None,
     skill: Annotated[list[str] | None, typer.Option(help="An agent needs them all; may be repeated.")] = None,
+    purpose: Purpose = None,
 ) -> None:
     """Change a project; the engine takes it at once."""
     output: Output = context.obj.output
@@ -175,6 +184,7 @@ def change(
             "share_weight": weight,
             "share_priority": priority,
             "guaranteed_agents": guaranteed_agents,
+            "purpose": purpose,
             "trunk_id": await office.id_of("trunk", trunk) if trunk else None,
         }
         return await office.do(routes.change_project, body=wanted, project_id=await office.id_of("project", name))

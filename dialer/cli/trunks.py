@@ -11,7 +11,21 @@ from dialer.cli.output import Output
 from dialer.web.trunks import routes
 
 app = typer.Typer(no_args_is_help=True, help="Ways to carriers.")
-_COLUMNS = ("name", "node", "endpoint", "max_channels", "max_cps", "number_format", "enabled", "id")
+_COLUMNS = (
+    "name", "node", "endpoint", "max_channels", "max_cps", "number_format", "enabled", "caller_format", "caller_prefix", "pai", "privacy", "domain", "diversion",
+    "id",
+)  # fmt: skip
+CallerFormat = Annotated[str | None, typer.Option(help="How it wants our number: e164, national or digits.")]
+Prefix = Annotated[str | None, typer.Option(help="Digits before our number; '' for none.")]
+Pai = Annotated[
+    str | None, typer.Option(help="P-Asserted-Identity: off, from (our number as in From) or e164 (in that form).")
+]
+Privacy = Annotated[
+    str | None, typer.Option(help="id: the callee does not see our number, the carrier does; none: everybody does.")
+]
+Domain = Annotated[
+    str | None, typer.Option(help="Host beside our number in P-Asserted-Identity and Diversion; '' for tel URIs.")
+]
 
 
 @app.command("list")
@@ -33,6 +47,11 @@ def create(
         str, typer.Option("--format", help="How the carrier wants numbers: e164, national or digits.")
     ] = "e164",
     node: Annotated[str | None, typer.Option(help="The Asterisk node; default: this one.")] = None,
+    caller_format: CallerFormat = None,
+    caller_prefix: Prefix = None,
+    pai: Pai = None,
+    privacy: Privacy = None,
+    domain: Domain = None,
 ) -> None:
     """What we may use of a carrier. The node must be known: `waihu serve` makes it known."""
     output: Output = context.obj.output
@@ -45,6 +64,11 @@ def create(
             "max_channels": channels,
             "max_cps": cps,
             "number_format": number_format,
+            "caller_format": caller_format,
+            "caller_prefix": caller_prefix,
+            "pai": pai,
+            "privacy": privacy,
+            "domain": domain,
         }
         await office.pool.execute("insert into nodes (name) values ($1) on conflict do nothing", wanted["node"])
         return await office.do(routes.create_trunk, body=wanted)
@@ -59,6 +83,14 @@ def change(
     channels: Annotated[int | None, typer.Option(help="Most calls at once.")] = None,
     cps: Annotated[str | None, typer.Option(help="Most new calls in a second.")] = None,
     enabled: Annotated[bool | None, typer.Option("--enable/--disable", help="Whether it is used.")] = None,
+    caller_format: CallerFormat = None,
+    caller_prefix: Prefix = None,
+    pai: Pai = None,
+    privacy: Privacy = None,
+    domain: Domain = None,
+    diversion: Annotated[
+        str | None, typer.Option(help="A caller number of this trunk for the Diversion header; '' for none.")
+    ] = None,
 ) -> None:
     """Change a trunk; engines take it at once."""
     output: Output = context.obj.output
@@ -66,7 +98,17 @@ def change(
     async def work(office: Office) -> object:
         return await office.do(
             routes.change_trunk,
-            body={"max_channels": channels, "max_cps": cps, "enabled": enabled},
+            body={
+                "max_channels": channels,
+                "max_cps": cps,
+                "enabled": enabled,
+                "caller_format": caller_format,
+                "caller_prefix": caller_prefix,
+                "pai": pai,
+                "privacy": privacy,
+                "domain": domain,
+                "diversion": diversion,
+            },
             trunk_id=await office.id_of("trunk", name),
         )
 

@@ -1,21 +1,25 @@
-"""What trunks, caller numbers and the node can take: calls at once, new calls a second and an hour; and which number is used least.
+"""What trunks, caller numbers and the node can take: calls at once, new calls a second and an hour; and which numbers are used least.
 
 How many calls one project could place now is its `Room`: each bound by name, the smallest counts. Times are monotonic seconds and
-come in as arguments; everything is counted as it happens, nothing is searched.
+come in as arguments; everything is counted as it happens, nothing is searched. Which of the offered numbers a call shows is for the claim to say, and the
+caller numbers' days and cooling down are counted there.
 """
 
 from __future__ import annotations
 
-from collections import Counter, OrderedDict, deque
-from collections.abc import Iterable, Iterator, Sequence
+import asyncio
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from uuid import UUID
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from campaigns.caller_numbers import CallerNumber, choose
+from campaigns.caller_numbers.number import CallerNumber, Offer
+from campaigns.caller_numbers.usable import why_not
 from campaigns.projects import Project, Trunk
-from campaigns.states import CallerNumberState
 from dialer.db.nodes import NO_LIMITS
 from dialer.domain.pacing import Limit
 from dialer.engine.floor import Floor
@@ -52,19 +56,22 @@ class Budgets:
         self._floor = floor
         self._tokens: dict[UUID | str, tuple[float, float]] = {}
         self._reserved: Counter[UUID] = Counter()
-        self._uses: OrderedDict[str, int] = OrderedDict()
+        self._uses: dict[str, int] = {}
+        self._last_use: dict[str, int] = {}
+        self._turn = 0
         self._last_hour: dict[str, deque[float]] = {}
+        self.claiming = asyncio.Lock()  # from the offers to what the claim took of them
         self.node = NO_LIMITS
         self.health = TrunkHealth()
 
-    def room(self, project: Project, trunk: Trunk, at_s: float) -> Room:
+    def room(self, project: Project, trunk: Trunk, at_s: float, now: datetime) -> Room:
         """What bounds this project's calls now, whatever the others want."""
         tries = self.health.tries(trunk.id, at_s)
         channels, rate = self.node_left(at_s)
         return Room((
             (Limit.TRUNK_CHANNELS, self.channels_left(trunk)),
             (Limit.CPS, self.calls_now(trunk, at_s)),
-            (Limit.CALLER_NUMBER_LIMIT, self.caller_numbers_left(project.caller_numbers, trunk.id, at_s)),
+            (Limit.CALLER_NUMBER_LIMIT, self.caller_numbers_left(project, trunk, at_s, now)),
             (Limit.NODE, min(channels, rate)),
             (Limit.TRUNK_FAILING, NO_BOUND if tries is None else tries),
         ))  # fmt: skip
@@ -111,25 +118,29 @@ class Budgets:
 
     # --- caller numbers ---
 
-    def caller_numbers_left(self, listed: Iterable[CallerNumber], trunk_id: UUID, at_s: float) -> int:
-        """How many calls the active numbers of a list allow together."""
-        left = [self._left(one, at_s) for one in listed if _usable(one, trunk_id)]
+    def caller_numbers_left(self, project: Project, trunk: Trunk, at_s: float, now: datetime) -> int:
+        """How many calls the numbers that a project may show allow together."""
+        left = [self._left(one, at_s) for one in _usable(project, trunk, now)]
         return min(NO_BOUND, sum(left)) if left else NO_BOUND  # having none at all is said by another word
 
-    def caller_number(self, listed: Sequence[CallerNumber], trunk_id: UUID, at_s: float) -> str | None:
-        """The caller number for the next call; noted as used at once, given back with `unused`. None: nothing may be dialled."""
-        chosen = choose([one for one in listed if self._left(one, at_s) > 0], self._uses, trunk_id)
-        if chosen is None:
-            return None
-        if chosen.max_cps is not None:
-            self._spend(chosen.number, chosen.max_cps, 1, at_s)
-        self.take(chosen.number, at_s)
-        return chosen.number
+    def offers(self, project: Project, trunk: Trunk, at_s: float, now: datetime) -> tuple[Offer, ...]:
+        """The numbers the next calls may show and how often, the longest unused first. What is used is told by `take`, before anybody else asks."""
+        offers = [
+            Offer(number=one.number, room=room, uses=self._uses.get(one.number, 0))
+            for one in _usable(project, trunk, now)
+            if (room := self._left(one, at_s)) > 0
+        ]
+        last_use = self._last_use
+        return tuple(sorted(offers, key=lambda offer: last_use.get(offer.number, -1)))
 
-    def take(self, number: str, at_s: float) -> None:
+    def take(self, project: Project, number: str, at_s: float) -> None:
         """A call with this caller number has begun."""
         self._uses[number] = self._uses.get(number, 0) + 1
-        self._uses.move_to_end(number)
+        self._turn += 1
+        self._last_use[number] = self._turn
+        rate = next((one.max_cps for one in project.caller_numbers if one.number == number), None)
+        if rate is not None:
+            self._spend(number, rate, 1, at_s)
         if (hour := self._last_hour.get(number)) is not None:
             hour.append(at_s)
 
@@ -141,12 +152,6 @@ class Budgets:
         """A call with this caller number is over."""
         if self._uses.get(number, 0) > 0:
             self._uses[number] -= 1
-
-    def unused(self, number: str) -> None:
-        """The call for which it was chosen was not placed."""
-        self.free(number)
-        if hour := self._last_hour.get(number):
-            hour.pop()
 
     def hours_unknown(self, listed: Iterable[CallerNumber]) -> set[str]:
         """Numbers with an hourly limit whose last hour is not known yet: until it is, they are not used."""
@@ -186,5 +191,11 @@ class Budgets:
         return min(most, tokens + (at_s - since) * rate)
 
 
-def _usable(one: CallerNumber, trunk_id: UUID) -> bool:
-    return one.state is CallerNumberState.ACTIVE and one.trunk_id == trunk_id
+def _usable(project: Project, trunk: Trunk, now: datetime) -> Iterator[CallerNumber]:
+    try:
+        day = now.astimezone(ZoneInfo(project.zone)).date()
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return  # the gates say so
+    for one in project.caller_numbers:
+        if why_not(one, trunk_id=trunk.id, purpose=project.purpose, day=day, now=now) is None:
+            yield one

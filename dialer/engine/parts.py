@@ -134,7 +134,7 @@ def assemble(
     counts = Counts(pool, projects, feed, clock)
     abandonment = Abandonment(pool, projects, journal, feed, clock)
     budgets = Budgets(floor)
-    sending = Sending(config, calls, budgets, ami, clock, lease_held)
+    sending = Sending(config, pool, projects, calls, budgets, ami, clock, lease_held)
     placing = Placing(
         config,
         run_id,

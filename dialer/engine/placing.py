@@ -16,6 +16,7 @@ import asyncpg
 import structlog
 
 from campaigns import gates
+from campaigns.caller_numbers.number import Offer
 from campaigns.claim import ClaimedLead, ClaimRequest, claim
 from campaigns.errors import CampaignError
 from campaigns.openings import Openings
@@ -56,6 +57,7 @@ _LIMIT_OF = {
 _BEFORE_ALL = {Limit.MODE, Limit.NO_AGENTS, Limit.SAMPLE}  # said whatever else forbids a call
 _LEAST_PAUSE_S = 0.02
 _LOOKS = 3
+_CLAIM_WAIT_S = 10.0
 
 
 @dataclass(slots=True)
@@ -196,7 +198,7 @@ class Placing:
         placed, why = 0, ""
         wanted, limit = wish.count, wish.limit
         # Agents may have dialled by hand since.
-        wish.cut(*self._budgets.room(project, trunk, self._clock.monotonic()).smallest)
+        wish.cut(*self._budgets.room(project, trunk, self._clock.monotonic(), self._clock.now()).smallest)
         if wish.count > 0:
             with self._budgets.reserved(trunk, wish.count):
                 placed, limit_of_claim, why = await self._claim_and_send(project, trunk, wish.count)
@@ -229,7 +231,9 @@ class Placing:
         now = self._projects.find(project.id)
         return None if now is not None and self._projects.runs_here(now) else (Limit.PAUSED, "")
 
-    def _request(self, project: Project, trunk: Trunk, callers: Sequence[str], now: datetime) -> ClaimRequest:
+    def _request(
+        self, project: Project, trunk: Trunk, offers: tuple[Offer, ...], count: int, now: datetime
+    ) -> ClaimRequest:
         openings = gates.openings(project, now)
         for zone in self._zones.get(project.id, ()):
             openings.ask(zone)
@@ -239,40 +243,42 @@ class Placing:
             trunk_id=trunk.id,
             mode=project.mode,
             now=now,
-            attempt_ids=tuple(uuid7(now, self._randomness(10)) for _ in callers),
-            caller_numbers=tuple(callers),
+            attempt_ids=tuple(uuid7(now, self._randomness(10)) for _ in range(count)),
+            offers=offers,
             holder=self._run_id,
             openings=openings,
         )
 
     async def _claim_and_send(self, project: Project, trunk: Trunk, count: int) -> tuple[int, Limit | None, str]:
-        now = self._clock.now()
-        at_s = self._clock.monotonic()
-        numbers = [self._budgets.caller_number(project.caller_numbers, trunk.id, at_s) for _ in range(count)]
-        callers = [number for number in numbers if number is not None]
-        if not callers:
-            return 0, Limit.CALLER_NUMBER_LIMIT, ""
-        request = self._request(project, trunk, callers, now)
         claimed: list[ClaimedLead] = []
+        attempt_ids: tuple[UUID, ...] = ()
         try:
-            async with self._pool.acquire(timeout=2) as conn:
+            async with asyncio.timeout(_CLAIM_WAIT_S), self._budgets.claiming, self._pool.acquire(timeout=2) as conn:
+                now, at_s = self._clock.now(), self._clock.monotonic()
+                offers = self._budgets.offers(project, trunk, at_s, now)
+                asked = min(count, sum(offer.room for offer in offers))
+                if asked < 1:
+                    return 0, Limit.CALLER_NUMBER_LIMIT, ""
+                request = self._request(project, trunk, offers, asked, now)
+                attempt_ids = request.attempt_ids
                 claimed = await claim(conn, request)
+                for lead in claimed:
+                    self._budgets.take(project, lead.caller_number, at_s)
         except LOST as error:
             # The attempts may be committed: their ids are ours, reconciliation looks for them and gives the leads back.
             for tell in self.on_claim_lost:
-                tell(request.attempt_ids)
+                tell(attempt_ids)
             return 0, Limit.DATABASE, type(error).__name__
         except CampaignError as error:
-            return 0, Limit.GATE, error.message
-        finally:
-            used = {lead.attempt_id for lead in claimed}
-            for attempt_id, number in zip(request.attempt_ids, callers, strict=True):
-                if attempt_id not in used:
-                    self._budgets.unused(number)
+            if error.error_id != "caller_number_refused":
+                return 0, Limit.GATE, error.message
+            until_s = self._clock.monotonic() + self._config.tick_s
+            self._nothing_before[project.id] = until_s, Limit.CALLER_NUMBER, error.message
+            return 0, Limit.CALLER_NUMBER, error.message
         self._zones[project.id] = frozenset(
             request.openings.known
         )  # a list has few: the next claim asks about them at once
-        short = len(claimed) < len(callers)
+        short = len(claimed) < asked
         why = _out_of_leads(request.openings)
         if short:
             self._nothing_before[project.id] = self._clock.monotonic() + self._config.tick_s, *why
@@ -285,8 +291,8 @@ class Placing:
                 self._calls.apply(call, CallEvent.NOT_SENT)
             return 0, *obstacle
         self._budgets.spend(trunk, len(begun), self._clock.monotonic())
-        for call in begun:
-            self._tasks.spawn(f"originate {call.attempt_id}", self._sending.send(call, project, trunk))
+        if begun:
+            self._tasks.spawn(f"originate {begun[0].attempt_id}", self._sending.send(begun, project, trunk))
         if not short:
             return len(begun), None, ""
         full = project.mode is DialMode.TRIAL and await self._sample_is_full(project)

@@ -92,7 +92,7 @@ class Snapshots:
             if agent.state is AgentState.READY and agent.seated:
                 ready[agent.project_ids] += 1
         rooms = {
-            project.id: self._budgets.room(project, project.trunk, at_s)
+            project.id: self._budgets.room(project, project.trunk, at_s, now)
             for project in projects
             if project.trunk is not None
         }

@@ -16,6 +16,7 @@ from dialer.web.api import Operation, operations_of, serve
 from dialer.web.archive import routes as archive
 from dialer.web.audit import routes as audit
 from dialer.web.call import Call
+from dialer.web.caller_numbers import certificates
 from dialer.web.caller_numbers import routes as caller_numbers
 from dialer.web.calls import routes as calls
 from dialer.web.consents import routes as consents
@@ -74,6 +75,7 @@ FEATURES = (
     scripts,
     trunks,
     caller_numbers,
+    certificates,
     agents,
     teams,
     devices,

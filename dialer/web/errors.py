@@ -60,6 +60,18 @@ CONSTRAINTS: dict[str, tuple[str, str]] = {
     "agents_number_key": ("agent_number_taken", "There is an agent with this number (工号): choose another."),
     "trunks_node_fkey": ("node_unknown", "There is no such node: start its engine once, or correct the name."),
     "devices_node_fkey": ("node_unknown", "There is no such node: start its engine once, or correct the name."),
+    "trunks_prefix_before_digits": (
+        "prefix_before_e164",
+        "A prefix goes before national numbers or digits, not before a +: choose another caller_format.",
+    ),
+    "trunks_somebody_knows_who_calls": (
+        "privacy_without_pai",
+        "With privacy id only P-Asserted-Identity says who calls: let it be from or e164.",
+    ),
+    "trunks_diversion_of_the_pool": (
+        "diversion_not_of_trunk",
+        "The number for Diversion must be a caller number of this trunk: add it to the pool first.",
+    ),
     "agents_user_id_fkey": ("user_unknown", "There is no such user."),
     "project_agents_agent_id_fkey": ("agent_unknown", "There is no such agent."),
     "project_caller_numbers_caller_number_id_fkey": ("caller_number_unknown", "There is no such caller number."),

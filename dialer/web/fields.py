@@ -73,6 +73,10 @@ Number = Annotated[
 ]
 E164 = Annotated[str, Field(pattern=r"^\+[1-9][0-9]{4,17}$", description="A telephone number in E.164 form.")]
 Zone = Annotated[str, Field(max_length=64, description="A time zone of the IANA database."), AfterValidator(_zone)]
+Purpose = Annotated[
+    str,
+    Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,39}$", description="What calls are for, a code such as insurance_sales."),
+]
 Moment = Annotated[AwareDatetime, AfterValidator(_utc)]
 Seconds = Annotated[int, Field(ge=0, le=366 * 24 * 3600)]
 BigId = Annotated[int, Field(ge=1, le=2**63 - 1)]

@@ -8,7 +8,9 @@ from uuid import uuid4
 
 import pytest
 
-from campaigns import caller_numbers, do_not_call, leads, projects
+from campaigns import do_not_call, leads, projects
+from campaigns.caller_numbers import pool as caller_numbers
+from campaigns.caller_numbers.number import Offer
 from campaigns.claim import claim, claim_number
 from campaigns.errors import BadInput, Missing, NotEvaluable, Refused
 from campaigns.release import EndedAttempt, finish
@@ -41,20 +43,25 @@ async def test_a_claimed_lead_is_a_committed_attempt_that_nobody_else_can_claim(
     assert await claim(pool, a_request(project, 3)) == []
 
 
-async def test_each_attempt_keeps_its_own_caller_number_and_agent(pool: Pool) -> None:
+async def test_each_attempt_keeps_its_id_its_caller_number_and_its_agent(pool: Pool) -> None:
     project = await a_project(pool, caller_number_count=2)
     for _ in range(2):
         await a_lead(pool, project.id)
     numbers = tuple(number.number for number in project.caller_numbers)
     request = replace(
-        a_request(project, 2), caller_numbers=numbers, agent_id=uuid4(), device_id=uuid4(), mode=DialMode.PREVIEW
+        a_request(project, 2),
+        offers=tuple(Offer(number=number, room=1) for number in numbers),
+        agent_id=uuid4(),
+        device_id=uuid4(),
+        mode=DialMode.PREVIEW,
     )
     claimed = await claim(pool, request)
-    assert {one.attempt_id: one.caller_number for one in claimed} == dict(
-        zip(request.attempt_ids, numbers, strict=True)
-    )
-    rows = await pool.fetch("select agent_id, device_id, mode from attempts")
-    assert {tuple(row) for row in rows} == {(request.agent_id, request.device_id, "preview")}
+    shown = {one.attempt_id: one.caller_number for one in claimed}
+    assert set(shown) == set(request.attempt_ids)
+    assert sorted(shown.values()) == sorted(numbers)
+    rows = await pool.fetch("select id, caller_number, agent_id, device_id, mode from attempts")
+    assert {row["id"]: row["caller_number"] for row in rows} == shown
+    assert {tuple(row)[2:] for row in rows} == {(request.agent_id, request.device_id, "preview")}
 
 
 async def test_leads_come_by_priority_then_by_the_time_they_are_due(pool: Pool) -> None:
@@ -177,13 +184,13 @@ async def test_a_caller_number_outside_the_allow_list_cannot_be_claimed_with(poo
     request = a_request(project)
     match how:
         case "unlisted":
-            request = replace(request, caller_numbers=(a_number(),))
+            request = replace(request, offers=(Offer(number=a_number(), room=1),))
         case "resting":
             await caller_numbers.set_state(pool, project.caller_numbers[0].id, CallerNumberState.RESTING, "complaints")
         case "other_trunk":
             request = replace(request, trunk_id=(await a_trunk(pool)).id)
         case _:
-            request = replace(request, caller_numbers=("' or true --\r\nAction: Originate",))
+            request = replace(request, offers=(Offer(number="' or true --\r\nAction: Originate", room=1),))
     for refuse in (claim(pool, request), claim_number(pool, request, lead_id=lead_id)):
         with pytest.raises(Refused) as refused:
             await refuse
@@ -232,8 +239,7 @@ async def test_a_malformed_claim_is_refused_before_anything_is_written(pool: Poo
     project = await a_project(pool)
     (same,) = new_ids(1)
     for request in (
-        replace(a_request(project), attempt_ids=(), caller_numbers=()),
-        replace(a_request(project), caller_numbers=()),
+        replace(a_request(project), attempt_ids=()),
         replace(a_request(project, 2), attempt_ids=(same, same)),
     ):
         with pytest.raises(BadInput):

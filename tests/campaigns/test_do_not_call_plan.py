@@ -6,7 +6,7 @@ from uuid import UUID
 
 import pytest
 
-from campaigns.claim import _CLAIM
+from campaigns.claim_sql import CLAIM
 from campaigns.do_not_call_sql import listed
 from campaigns.sql import Pool
 from tests.builders import a_project, a_request
@@ -43,8 +43,8 @@ async def test_the_claim_scans_neither_the_list_nor_the_callees(long_lists: Pool
     await long_lists.execute("analyze leads")
     asked = a_request(project, 5)
     plan = await long_lists.fetch(
-        f"explain {_CLAIM}", asked.project_id, asked.now, 5, asked.node, asked.trunk_id, asked.attempt_ids, asked.caller_numbers, asked.mode.value,
-        None, None, None, [""], [""],
+        f"explain {CLAIM}", asked.project_id, asked.now, 5, asked.node, asked.trunk_id, asked.attempt_ids, [one.number for one in asked.offers],
+        asked.mode.value, None, None, None, [""], [""], [one.room for one in asked.offers], [one.uses for one in asked.offers],
     )  # fmt: skip
     text = "\n".join(row[0] for row in plan)
     for table in ("do_not_call d", "callees c", "leads l"):

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from campaigns.caller_numbers import CallerNumber, choose
+from campaigns.caller_numbers.number import CallerNumber
 from campaigns.gates import Gate, decide
 from campaigns.projects import Project, Trunk
 from campaigns.states import AbandonmentPeriod, AtAbandonmentLimit, CallerNumberState, DialMode, ProjectState
@@ -54,6 +54,12 @@ def test_a_project_with_everything_in_order_may_dial() -> None:
         ({"caller_numbers": ()}, Gate.NO_CALLER_NUMBER),
         ({"caller_numbers": (replace(NUMBERS[0], state=CallerNumberState.RESTING),)}, Gate.NO_CALLER_NUMBER),
         ({"caller_numbers": (replace(NUMBERS[0], trunk_id=uuid4()),)}, Gate.NO_CALLER_NUMBER),
+        ({"caller_numbers": (replace(NUMBERS[0], purposes=frozenset({"surveys"})),)}, Gate.NO_CALLER_NUMBER),
+        ({"caller_numbers": (replace(NUMBERS[0], certified=()),)}, Gate.NO_CALLER_NUMBER),
+        (
+            {"caller_numbers": (replace(NUMBERS[0], cools_until=datetime(2026, 6, 1, 4, 1, tzinfo=UTC)),)},
+            Gate.NO_CALLER_NUMBER,
+        ),
         ({"zone": "Mars/Olympus"}, Gate.ZONE_UNKNOWN),
         ({"zone": "../../etc/passwd"}, Gate.ZONE_UNKNOWN),
         ({"zone": ""}, Gate.ZONE_UNKNOWN),
@@ -126,39 +132,3 @@ def test_a_window_in_the_hour_that_comes_twice_is_open_both_times() -> None:
     for hour in (5, 6):
         assert decide(project, datetime(2026, 11, 1, hour, 30, tzinfo=UTC)).allowed
     assert not decide(project, datetime(2026, 11, 1, 6, 0, tzinfo=UTC)).allowed
-
-
-def test_the_least_used_caller_number_is_shown_and_an_idle_pool_goes_round() -> None:
-    uses: dict[str, int] = {}
-    shown = []
-    for _ in range(7):
-        number = choose(NUMBERS, uses, TRUNK.id)
-        assert number is not None
-        uses[number.number] = uses.pop(number.number, 0)  # used and free again at once
-        shown.append(NUMBERS.index(number))
-    assert shown == [0, 1, 2, 0, 1, 2, 0]
-    assert choose(NUMBERS, {NUMBERS[0].number: 2, NUMBERS[1].number: 1, NUMBERS[2].number: 2}, TRUNK.id) == NUMBERS[1]
-
-
-_STATES = st.sampled_from(CallerNumberState)
-_LISTED = st.lists(
-    st.builds(lambda place, state: replace(NUMBERS[place], state=state), st.integers(0, 2), _STATES), max_size=5
-)
-
-
-@given(
-    _LISTED,
-    st.dictionaries(
-        st.sampled_from([number.number for number in NUMBERS]) | st.just("+19005551234"), st.integers(0, 9)
-    ),
-)
-def test_only_an_active_number_of_the_list_and_the_trunk_comes_out(
-    listed: list[CallerNumber], uses: dict[str, int]
-) -> None:
-    chosen = choose(listed, uses, TRUNK.id)
-    if chosen is None:
-        assert not [number for number in listed if number.state is CallerNumberState.ACTIVE]
-    else:
-        assert chosen in listed
-        assert chosen.state is CallerNumberState.ACTIVE
-    assert choose(listed, uses, uuid4()) is None

@@ -12,7 +12,7 @@ import pytest
 from dialer.domain.commands import PauseProject, ProvisionDevice, ReloadProject, RemoveDevice, StartProject
 from dialer.domain.errors import Unavailable
 from dialer.domain.roles import Role
-from tests.builders import NOON, a_lead, a_node, a_project, a_trunk, an_agent, an_attempt
+from tests.builders import NODE, NOON, a_lead, a_node, a_project, a_trunk, an_agent, an_attempt
 from tests.web.conftest import House
 
 
@@ -90,6 +90,44 @@ async def test_shares_and_limits_are_set_shown_and_told_to_the_engine(house: Hou
     assert await admin.do("PUT", f"/nodes/{trunk.node}/limits", node) == node | {"name": trunk.node}
     unknown = await admin.ask("PUT", "/nodes/elsewhere/limits", node)
     assert (unknown.status, unknown.error_id) == (404, "node_unknown")
+
+
+async def test_trunk_says_how_our_number_is_written_and_contradictions_are_refused_by_name(house: House) -> None:
+    admin = await house.person(Role.ADMIN)
+    await a_node(house.pool)
+    new = {"name": "carrier", "node": NODE, "endpoint": "carrier", "max_channels": 10, "max_cps": 5}
+    made = await admin.do("POST", "/trunks", {**new, "number_format": "national"})
+    assert made.items() >= {"caller_format": "national", "caller_prefix": "", "pai": "from", "privacy": "none", "diversion": None}.items()  # fmt: skip
+    path = f"/trunks/{made['id']}"
+    number = (await admin.do("POST", "/caller-numbers", {"number": "+862112345678", "trunk_id": made["id"]}))["number"]
+    forms = {
+        "caller_format": "digits",
+        "caller_prefix": "179",
+        "pai": "e164",
+        "privacy": "id",
+        "domain": "carrier.example",
+        "diversion": number,
+    }
+    assert (await admin.do("PATCH", path, forms)).items() >= forms.items()
+    assert (await admin.do("PATCH", path, {"max_channels": 11})).items() >= forms.items()
+    assert (await admin.do("PATCH", path, {"diversion": ""}))["diversion"] is None
+    elsewhere = (await a_project(house.pool)).caller_numbers[0].number
+    for change, error_id in (
+        ({"pai": "off"}, "privacy_without_pai"),
+        ({"caller_format": "e164"}, "prefix_before_e164"),
+        ({"diversion": elsewhere}, "diversion_not_of_trunk"),
+        ({"diversion": "+8621111111"}, "diversion_not_of_trunk"),
+    ):
+        answer = await admin.ask("PATCH", path, change)
+        assert (answer.status, answer.error_id) == (409, error_id)
+    for wrong in (
+        {"caller_prefix": "1;x"},
+        {"caller_prefix": "123456789"},
+        {"pai": "on"},
+        {"diversion": "x\r\nTo: y"},
+        {"domain": "a>b"},
+    ):
+        assert (await admin.ask("PATCH", path, wrong)).status == 422
 
 
 async def test_the_same_name_twice_is_a_conflict(house: House) -> None:

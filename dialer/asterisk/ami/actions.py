@@ -10,7 +10,7 @@ import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from dialer.asterisk.ami.text import variable_line, variable_name
+from dialer.asterisk.ami.text import sip_header_line, variable_line, variable_name
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,12 +88,13 @@ def originate(
     early_media: bool = False,
     codecs: str | None = None,
     other_channel_id: str | None = None,
+    sip_headers: Mapping[str, str] | None = None,
 ) -> Action:
     """Place a call with our own channel id; asynchronous: the Response says "queued", the `OriginateResponse` event how it went.
 
     `channel` from `text.pjsip_number` or `text.pjsip_endpoint`, `caller_id` from `text.caller_id`. `variables` reach the channel
-    exactly as given, unevaluated. Two Originates with one channel id: the second fails in Asterisk (that is the last guard).
-    Errors: UnsafeText for a name that is not a plain variable.
+    exactly as given, unevaluated; `sip_headers` go into the INVITE (`text.SIP_HEADERS`). Two Originates with one channel id: the second fails in Asterisk (that is the last guard).
+    Errors: UnsafeText for a name that is not a plain variable, and for another header or value.
     """
     headers = [
         ("Channel", channel),
@@ -111,6 +112,7 @@ def originate(
     if codecs is not None:
         headers.append(("Codecs", codecs))
     headers += [("Variable", variable_line(name, value)) for name, value in variables.items()]
+    headers += [("Variable", sip_header_line(name, value)) for name, value in (sip_headers or {}).items()]
     return Action(name="Originate", headers=tuple(headers))
 
 

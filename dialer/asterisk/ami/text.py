@@ -22,6 +22,13 @@ _NAME_OF_ENDPOINT = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 _CALLER_NAME_DROPS = re.compile(r'[\x00-\x1f\x7f"<>\\]')
 
 MAX_CALLER_NAME = 60
+_ADDRESS = r"<(?:tel:\+[0-9]{5,15}|sip:\+?[0-9]{3,24}@[A-Za-z0-9](?:[A-Za-z0-9.-]{0,251}[A-Za-z0-9])?)>"
+SIP_HEADERS = {
+    "P-Asserted-Identity": re.compile(_ADDRESS),
+    "Diversion": re.compile(_ADDRESS + r";reason=unconditional"),
+    "Privacy": re.compile("id"),
+}
+"""What a call may say of who calls, beside From: name → the only values. None of them holds what an Originate splits or eats."""
 
 
 def variable_name(name: str) -> str:
@@ -37,6 +44,18 @@ def variable_name(name: str) -> str:
 def variable_line(name: str, value: str) -> str:
     """`NAME=value` for a `Variable:` header of Originate, so that the channel gets exactly `value`. Errors: UnsafeText."""
     return f"{variable_name(name)}=" + _SPECIAL.sub(r"\\\1", value)
+
+
+def sip_header_line(name: str, value: str) -> str:
+    """A `Variable:` header of Originate that puts a header into the INVITE, one of SIP_HEADERS. Errors: UnsafeText."""
+    if name not in SIP_HEADERS or not SIP_HEADERS[name].fullmatch(value):
+        raise UnsafeText("Variable", f"{name[:40]!r} with this value is not a header that is sent")
+    return f"PJSIP_HEADER(add,{name})={value}"
+
+
+def anonymous_caller_id() -> str:
+    """A `CallerID:` header that names nobody (RFC 3323)."""
+    return '"Anonymous" <anonymous>'
 
 
 def caller_id(number: str, name: str = "") -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from uuid import UUID
 
 import asyncpg
@@ -10,9 +12,9 @@ import structlog
 
 from campaigns import gates
 from campaigns.callbacks import Callback, due_callbacks
-from campaigns.claim import ClaimRequest, claim_number
+from campaigns.claim import ClaimedLead, ClaimRequest, claim_number
 from campaigns.numbers import normalise
-from campaigns.projects import Project
+from campaigns.projects import Project, Trunk
 from campaigns.states import DialMode, Stage
 from dialer.domain.agent_table import AgentEvent
 from dialer.domain.call_table import CallEvent
@@ -35,6 +37,7 @@ from dialer.engine.tasks import TaskSet
 
 _log = structlog.get_logger(__name__)
 
+_CLAIM_WAIT_S = 10.0
 MAY_DIAL = {AgentState.BREAK, AgentState.READY, AgentState.PREVIEW}
 _BY_HAND = {DialMode.MANUAL, DialMode.PREVIEW}
 
@@ -130,37 +133,19 @@ class Dialling:
             < 1
         ):
             raise Unavailable("trunk_full", "The trunk takes no more calls at this moment. Try again.")
-        caller = self._budgets.caller_number(project.caller_numbers, trunk.id, at_s)
-        if caller is None:
-            raise Conflict("no_caller_number", "The project has no caller number that may carry a call now.")
         now = self._clock.now()
         attempt_id = uuid7(now, self._randomness(10))
         self._agents.apply(agent, AgentEvent.RESERVED)
         agent.attempt_id, agent.project_id, agent.lead_id = attempt_id, project.id, lead_id
-        request = ClaimRequest(
-            project_id=project.id,
-            node=self._config.node,
-            trunk_id=trunk.id,
-            mode=mode,
-            now=now,
-            attempt_ids=(attempt_id,),
-            caller_numbers=(caller,),
-            agent_id=agent.agent_id,
-            device_id=agent.device_id,
-            holder=self._run_id,
-            openings=gates.openings(project, now),
-        )
         try:
             with client_errors(), self._budgets.reserved(trunk, 1):
-                async with self._pool.acquire(timeout=5) as conn:
-                    claimed = await claim_number(conn, request, lead_id=lead_id, number=number)
+                claimed = await self._claim(agent, project, trunk, mode, attempt_id, now, lead_id, number)
         except BaseException as error:
-            self._budgets.unused(caller)
             if agent.state is AgentState.RESERVED and agent.attempt_id == attempt_id:
                 self._agents.settle(agent)
             if not isinstance(error, WaihuError) or error.error_id == "database_away":
                 for tell in self.on_claim_lost:
-                    tell(request.attempt_ids)
+                    tell((attempt_id,))
             raise
         call = self._sending.begin(project, claimed, Mode(mode.value))
         if agent.state is not AgentState.RESERVED or agent.attempt_id != attempt_id or self._obstacle() is not None:
@@ -172,8 +157,33 @@ class Dialling:
         self._agents.changed(agent)
         self._calls.agent_changed(call)
         self._budgets.spend(trunk, 1, at_s)
-        self._tasks.spawn(f"originate {attempt_id}", self._sending.send(call, project, trunk))
+        self._tasks.spawn(f"originate {attempt_id}", self._sending.send([call], project, trunk))
         return Done(state=agent.state.value, attempt_id=attempt_id, lead_id=claimed.lead_id)
+
+    async def _claim(
+        self, agent: Agent, project: Project, trunk: Trunk, mode: DialMode, attempt_id: UUID, now: datetime, lead_id: int | None, number: str | None
+    ) -> ClaimedLead:  # fmt: skip
+        async with asyncio.timeout(_CLAIM_WAIT_S), self._budgets.claiming, self._pool.acquire(timeout=5) as conn:
+            at_s = self._clock.monotonic()
+            offers = self._budgets.offers(project, trunk, at_s, now)
+            if not offers:
+                raise Conflict("no_caller_number", "The project has no caller number that may carry a call now.")
+            request = ClaimRequest(
+                project_id=project.id,
+                node=self._config.node,
+                trunk_id=trunk.id,
+                mode=mode,
+                now=now,
+                attempt_ids=(attempt_id,),
+                offers=offers,
+                agent_id=agent.agent_id,
+                device_id=agent.device_id,
+                holder=self._run_id,
+                openings=gates.openings(project, now),
+            )
+            claimed = await claim_number(conn, request, lead_id=lead_id, number=number)
+            self._budgets.take(project, claimed.caller_number, at_s)
+            return claimed
 
     def may_work(self, agent: Agent, project_id: UUID) -> None:
         """Errors: NotAllowed `not_your_project`, Conflict `agent_busy`."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 from uuid import UUID
 
-from campaigns import caller_numbers as campaign_caller_numbers
 from campaigns import dispositions as campaign_dispositions
 from campaigns import projects as campaign_projects
 from campaigns import retry as campaign_retry
+from campaigns.caller_numbers import pool as campaign_caller_numbers
 from campaigns.projects import Project
 from campaigns.states import Effect, Meaning
 from dialer.web.api import operation

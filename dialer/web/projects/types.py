@@ -10,7 +10,7 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
-from dialer.web.fields import In, Line, Name, Out, PageQuery, Prose, Seconds, Zone
+from dialer.web.fields import In, Line, Name, Out, PageQuery, Prose, Purpose, Seconds, Zone
 
 Ratio = Annotated[
     Decimal,
@@ -22,6 +22,9 @@ Cap = Annotated[
 ]
 _WEIGHT = "Its part of agents, channels and calls a second, against the other projects of its priority."
 _PRIORITY = "Projects of a higher one are served first."
+_PURPOSE = (
+    "What it calls for; caller numbers that are for something else are not shown. Empty: only those for everything are."
+)
 _GUARANTEED = "So many agents it gets before priorities count, if it can use them."
 CancelAfter = Annotated[
     int,
@@ -165,6 +168,7 @@ class NewProject(In):
     record_calls: bool | None = None
     mask_numbers: bool | None = None
     script: Prose | None = None
+    purpose: Annotated[Purpose | Literal[""] | None, Field(description=_PURPOSE)] = None
     preview_at_limit: AtPreviewLimit | None = None
     preview_skips_per_hour: Annotated[int, Field(ge=0, le=1000, description="Of one agent.")] | None = None
     preview_skips_per_lead: Annotated[int, Field(ge=0, le=100, description="By all agents.")] | None = None
@@ -236,6 +240,7 @@ class Project(Out):
     record_calls: bool
     mask_numbers: bool
     script: str
+    purpose: str
     preview_at_limit: AtPreviewLimit
     preview_skips_per_hour: int
     preview_skips_per_lead: int

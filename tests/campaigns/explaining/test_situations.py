@@ -105,6 +105,11 @@ SITUATIONS: dict[str, tuple[Situation, Asked, str | None]] = {
     "the trunk is switched off": (sql("update trunks set enabled = false"), Asked.TRUNK, None),
     "nothing to say": (sql("update projects set mode = 'agentless'"), Asked.SURVEY, None),
     "the caller numbers rest": (sql("update caller_numbers set state = 'resting'"), Asked.CALLER_NUMBER, None),
+    "the certificate ended": (sql("update caller_numbers set certified = '{[2025-01-01,2026-06-01)}'"), Asked.CALLER_NUMBER, None),
+    "for another purpose": (sql("update caller_numbers set purposes = '{surveys}'"), Asked.CALLER_NUMBER, None),
+    "the number cools down": (sql("update caller_numbers set cools_until = '2026-06-01T05:00:00Z'"), Asked.CALLER_NUMBER, None),
+    "the number's day is used up": (sql("update caller_numbers set max_per_day = 2, used_on = '2026-06-01', used_today = 2"), Asked.CALLER_NUMBER, None),
+    "no number on the list": (sql("delete from project_caller_numbers"), Asked.CALLER_NUMBER, None),
     "outside the project's hours": (
         sql("update projects set window_start = '13:00', window_end = '14:00'"),
         Asked.PROJECT_WINDOW,

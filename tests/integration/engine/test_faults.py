@@ -10,6 +10,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
+from campaigns.caller_numbers.number import Offer
 from campaigns.claim import ClaimedLead, ClaimRequest, claim
 from campaigns.gates import openings
 from dialer.domain.commands import AgentLogout
@@ -50,7 +51,7 @@ async def test_claim_committed_and_engine_dead_before_sending_gives_the_lead_bac
         mode=project.mode,
         now=now,
         attempt_ids=(attempt_id,),
-        caller_numbers=(project.caller_numbers[0].number,),
+        offers=(Offer(number=project.caller_numbers[0].number, room=1),),
         openings=openings(project, now),
     )
     await stage.die()

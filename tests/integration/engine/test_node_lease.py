@@ -13,6 +13,7 @@ from uuid import uuid4
 
 import pytest
 
+from campaigns.caller_numbers.number import Offer
 from campaigns.claim import ClaimRequest, claim
 from campaigns.gates import openings
 from dialer.db import nodes
@@ -139,7 +140,7 @@ async def test_call_that_was_claimed_before_the_lease_became_uncertain_is_not_se
         mode=project.mode,
         now=now,
         attempt_ids=(uuid7(now, bytes(10)),),
-        caller_numbers=(project.caller_numbers[0].number,),
+        offers=(Offer(number=project.caller_numbers[0].number, room=1),),
         openings=openings(project, now),
         holder=stage.engine.run_id,
     )
@@ -147,7 +148,7 @@ async def test_call_that_was_claimed_before_the_lease_became_uncertain_is_not_se
     sending = stage.engine.parts.sending
     call = sending.begin(project, claimed, Mode.PROGRESSIVE)
     stage.engine._lease._until_s = float("-inf")  # as after a pause longer than the lease
-    await sending.send(call, project, project.trunk)
+    await sending.send([call], project, project.trunk)
     assert (call.state, stage.asterisk.sent_calls()) == (CallState.ENDED, [])
     assert (await stage.ended_row(call.attempt_id))["outcome"] == "not_sent"
     assert await stage.pool.fetchval("select attempts from leads where id = $1", lead_id) == 0

@@ -8,7 +8,8 @@ from uuid import UUID
 
 import pytest
 
-from campaigns import caller_numbers, projects
+from campaigns import projects
+from campaigns.caller_numbers import pool as caller_numbers
 from campaigns.projects import Project
 from dialer.db import nodes
 from dialer.db.nodes import NodeLimits

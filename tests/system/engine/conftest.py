@@ -17,7 +17,7 @@ from uuid import UUID
 import asyncpg
 import pytest_asyncio
 
-from campaigns import caller_numbers
+from campaigns.caller_numbers import pool as caller_numbers
 from campaigns.projects import Project
 from campaigns.projects import trunk as trunk_of
 from campaigns.states import DialMode
@@ -36,6 +36,7 @@ from lab.ports import free_port
 from lab.process import ChildProcess
 from lab.softphone import Account, Softphone
 from lab.softphone_bank import SoftphoneBank
+from lab.trunk_peer import TrunkPeer
 from lab.waiting import wait_until
 from tests.builders import NODE, a_lead, a_project, a_trunk, an_agent
 
@@ -51,6 +52,7 @@ class Telephony:
     carrier: Carrier
     node: AsteriskNode
     bank: SoftphoneBank
+    peer: TrunkPeer
 
     def config(self, **changes: Any) -> EngineConfig:
         node = self.node
@@ -80,12 +82,13 @@ async def a_telephony(
     trunks: Sequence[TrunkSettings] = (),
     node_type: type[AsteriskNode] = AsteriskNode,
 ) -> AsyncIterator[Telephony]:
-    """A node, its carrier and softphones of their own; `trunks` come on top of the carrier's."""
+    """A node, its carrier and softphones of their own; `trunks` come on top of the carrier's and the peer's, who writes INVITEs down."""
     carrier = Carrier(run_dir, time_scale=0.2, name=f"{name}-carrier")
+    peer = TrunkPeer()
     node = node_type(
         run_dir,
         agi_port=free_port(),
-        trunks=[carrier.trunk, *trunks],
+        trunks=[carrier.trunk, peer.trunk, *trunks],
         name=f"{name}-node",
         rtp_ports=400,
         seat_rtp_timeout_s=3,
@@ -102,7 +105,8 @@ async def a_telephony(
                     ami, DeviceConfig(username=account.username, digest=ha1(account.username, account.secret))
                 )
         await bank.start()
-        yield Telephony(run_dir, carrier, node, bank)
+        async with peer:
+            yield Telephony(run_dir, carrier, node, bank, peer)
     finally:
         await asyncio.gather(bank.stop(), node.stop(), carrier.stop(), return_exceptions=True)
 

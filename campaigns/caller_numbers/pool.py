@@ -1,0 +1,159 @@
+"""The pool of caller numbers, and the lists of the projects. Only `allow` puts a number on a project's list."""
+
+# ruff: noqa: S608  # what is put together here are constants of this package; values are always arguments
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+import asyncpg
+
+from campaigns.caller_numbers.number import COLUMNS, CallerNumber, caller_number
+from campaigns.errors import BadInput, Conflict, Missing
+from campaigns.locality import plan
+from campaigns.locality.place import city_name, province_name
+from campaigns.numbers import normalise
+from campaigns.sql import Connection
+from campaigns.states import CallerNumberState
+
+_ADD = f"""
+insert into caller_numbers (number, trunk_id, province, city, zone) values ($1, $2, $3, $4, coalesce(nullif($5, ''), 'Asia/Shanghai')) returning {COLUMNS}
+"""
+
+
+async def add(
+    conn: Connection, number: str, trunk_id: UUID, *, region: str = "CN", province: str = "", city: str = ""
+) -> CallerNumber:
+    """Take a number into the pool, at home in `province` and `city` as far as they are known.
+
+    Errors: those of `numbers.normalise`; Conflict `caller_number_taken`; Missing `trunk_unknown`.
+    """
+    e164 = normalise(number, region).e164
+    try:
+        row = await conn.fetchrow(_ADD, e164, trunk_id, province_name(province), city_name(city), plan.zone_of(e164))
+    except asyncpg.UniqueViolationError as error:
+        raise Conflict("caller_number_taken", "This caller number is already listed.") from error
+    except asyncpg.ForeignKeyViolationError as error:
+        raise Missing("trunk_unknown", "There is no such trunk.") from error
+    return caller_number(row)
+
+
+_SET_STATE = f"update caller_numbers set state = $2, why = $3, rests_until = $4 where id = $1 returning {COLUMNS}"
+
+
+async def set_state(
+    conn: Connection,
+    caller_number_id: UUID,
+    state: CallerNumberState,
+    why: str | None,
+    *,
+    rests_until: datetime | None = None,
+) -> CallerNumber:
+    """Let a number rest (until a moment, or until somebody ends it), retire it, or use it again: the next claim sees it.
+
+    Errors: BadInput `reason_missing`, `rest_end_without_rest`; Missing `caller_number_unknown`.
+    """
+    if state is not CallerNumberState.ACTIVE and not why:
+        raise BadInput("reason_missing", "Say why this number rests or is retired.")
+    if rests_until is not None and state is not CallerNumberState.RESTING:
+        raise BadInput("rest_end_without_rest", "Only a number that rests can have an end of its rest.")
+    return _there(await conn.fetchrow(_SET_STATE, caller_number_id, state.value, why, rests_until))
+
+
+_WAKE = f"""
+update caller_numbers set state = 'active', rests_until = null
+where state = 'resting' and rests_until <= $1
+returning {COLUMNS}
+"""
+
+
+async def wake(conn: Connection, now: datetime) -> list[CallerNumber]:
+    """Numbers whose rest is over are used again; `why` still says why they rested."""
+    return [caller_number(row) for row in await conn.fetch(_WAKE, now)]
+
+
+_SET_LIMITS = f"""
+update caller_numbers
+set max_channels = $2, max_cps = $3, max_per_hour = $4, max_per_day = $5, cool_after_calls = $6, cool_min = $7, used_since_cool = 0,
+    cools_until = case when $7::integer is not null then cools_until end
+where id = $1 returning {COLUMNS}
+"""
+
+
+async def set_limits(
+    conn: Connection,
+    caller_number_id: UUID,
+    *,
+    max_channels: int | None,
+    max_cps: Decimal | None,
+    max_per_hour: int | None,
+    max_per_day: int | None = None,
+    cool_after_calls: int | None = None,
+    cool_min: int | None = None,
+) -> CallerNumber:
+    """What the number may carry: all are set; None: no limit. Errors: BadInput `cool_down_half`; Missing `caller_number_unknown`."""
+    if (cool_after_calls is None) != (cool_min is None):
+        raise BadInput("cool_down_half", "A cool-down needs both: after how many calls, and for how many minutes.")
+    return _there(
+        await conn.fetchrow(
+            _SET_LIMITS, caller_number_id, max_channels, max_cps, max_per_hour, max_per_day, cool_after_calls, cool_min
+        )
+    )
+
+
+_SET_FACTS = f"""
+update caller_numbers
+set owner = coalesce($2, owner), purposes = coalesce($3::text[], purposes), province = coalesce($4, province), city = coalesce($5, city),
+    zone = coalesce($6, zone)
+where id = $1 returning {COLUMNS}
+"""
+
+
+async def set_facts(
+    conn: Connection,
+    caller_number_id: UUID,
+    *,
+    owner: str | None = None,
+    purposes: Collection[str] | None = None,
+    province: str | None = None,
+    city: str | None = None,
+    zone: str | None = None,
+) -> CallerNumber:
+    """Whose it is, what it may be shown for, where it is at home, whose days count; None stays. Errors: Missing `caller_number_unknown`."""
+    return _there(
+        await conn.fetchrow(
+            _SET_FACTS,
+            caller_number_id,
+            owner,
+            None if purposes is None else sorted(purposes),
+            None if province is None else province_name(province),
+            None if city is None else city_name(city),
+            zone,
+        )
+    )
+
+
+_ALLOW = """
+with gone as (
+    delete from project_caller_numbers where project_id = $1 and caller_number_id <> all ($2::uuid[])
+)
+insert into project_caller_numbers (project_id, caller_number_id) select $1, id from unnest($2::uuid[]) id
+on conflict do nothing
+"""
+
+
+async def allow(conn: Connection, project_id: UUID, caller_number_ids: Iterable[UUID]) -> None:
+    """Make these numbers, and no others, the list of a project. Errors: Missing `project_or_caller_number_unknown`."""
+    try:
+        await conn.execute(_ALLOW, project_id, list(caller_number_ids))
+    except asyncpg.ForeignKeyViolationError as error:
+        raise Missing("project_or_caller_number_unknown", "There is no such project or caller number.") from error
+
+
+def _there(row: asyncpg.Record | None) -> CallerNumber:
+    if row is None:
+        raise Missing("caller_number_unknown", "There is no such caller number.")
+    return caller_number(row)
