@@ -23,6 +23,7 @@ from dialer.simulation.replay import replayed
 from dialer.simulation.what_if import WhatIf, a_day, forecast_of, mean_curve, sentence
 from dialer.simulation.world import World, always
 from dialer.web.projects import routes
+from dialer.web.simulations.png import png_of
 
 _SPREAD = 0.5  # coefficient of variation of assumed times
 
@@ -60,16 +61,18 @@ def simulate(
     hours: Annotated[float, typer.Option(help="Length of the day.", min=0.1, max=24)] = 8.0,
     days: Annotated[int, typer.Option(help="How many days are played, each with another seed.", min=2, max=200)] = 6,
     picture: Annotated[
-        Path | None, typer.Option(help="Draw utilisation against abandonment into this SVG file.")
+        Path | None, typer.Option(help="Draw utilisation against abandonment into this .svg or .png file.")
     ] = None,
     curve: Annotated[
-        Path | None, typer.Option(help="Draw a mean day, by the quarter of an hour, into this SVG file.")
+        Path | None, typer.Option(help="Draw a mean day, by the quarter of an hour, into this .svg or .png file.")
     ] = None,
 ) -> None:
     """Utilisation, talk time, abandoned calls and how long the data lasts, mode by mode, with intervals."""
     for file in (picture, curve):
-        if file is not None and (file.suffix != ".svg" or not file.parent.is_dir()):
-            raise BadRequest("picture_invalid", f"{file} cannot be drawn: name an .svg file in a folder that is there.")
+        if file is not None and (file.suffix not in {".svg", ".png"} or not file.parent.is_dir()):
+            raise BadRequest(
+                "picture_invalid", f"{file} cannot be drawn: name an .svg or .png file in a folder that is there."
+            )
     output: Output = context.obj.output
     crews = agents or [10]
     if project is None:
@@ -100,10 +103,14 @@ def simulate(
             case.name: [(100 * day.abandoned_share, 100 * day.utilisation) for day in case.days] for case in cases
         }
         drawn = against_abandonment(f"{whose}: each point a day", points, world.cap)
-        picture.write_text(drawn, encoding="utf-8")
+        _draw(drawn, picture)
     if curve is not None:
         drawn = over_the_day(f"{whose}: a mean day", {case.name: mean_curve(case.days) for case in cases}, world.cap)
-        curve.write_text(drawn, encoding="utf-8")
+        _draw(drawn, curve)
+
+
+def _draw(picture: str, into: Path) -> None:
+    into.write_bytes(png_of(picture) if into.suffix == ".png" else picture.encode())
 
 
 @dataclass(frozen=True, slots=True)

@@ -46,7 +46,7 @@ class Operation:
     body: type[BaseModel] | None
     query: type[BaseModel] | None
     response: TypeAdapter[Any] | None  # None: no body, or `media`
-    media: str | None  # of an answer that is not JSON
+    media: tuple[str, ...]  # of an answer that is not JSON
     also: Mapping[int, str]  # other answers without a JSON body: status → what it means
     accepts: tuple[str, ...] | None  # of a body that the handler reads itself
     timeout_s: float | None  # None: the application's; 0: the handler keeps its own deadlines
@@ -77,7 +77,7 @@ def operation(
     roles: Iterable[Role] | None,
     summary: str,
     status: int = 200,
-    media: str | None = None,
+    media: str | tuple[str, ...] = (),
     also: Mapping[int, str] | None = None,
     accepts: str | tuple[str, ...] | None = None,
     timeout_s: float | None = None,
@@ -101,7 +101,7 @@ def operation(
             status=204 if answer in (None, type(None)) else status, handler=handler,
             params={name: TypeAdapter(hints[name]) for name in in_path},
             body=hints.get("body"), query=hints.get("query"), response=None if plain else TypeAdapter(answer),
-            media=media, also=also or {}, accepts=(accepts,) if isinstance(accepts, str) else accepts, timeout_s=timeout_s, body_limit=body_limit, session_only=session_only, survives=survives,
+            media=(media,) if isinstance(media, str) else media, also=also or {}, accepts=(accepts,) if isinstance(accepts, str) else accepts, timeout_s=timeout_s, body_limit=body_limit, session_only=session_only, survives=survives,
         )  # fmt: skip
 
     return declare

@@ -94,8 +94,8 @@ def _responses(one: Operation, schemas: _Schemas) -> dict[str, Any]:
     success: dict[str, Any] = {"description": one.summary}
     if one.response is not None:
         success["content"] = {JSON: {"schema": schemas.response(one)}}
-    elif one.media is not None:
-        success["content"] = {one.media: {}}
+    elif one.media:
+        success["content"] = {media: {} for media in one.media}
     return {
         str(one.status): success,
         **{str(status): {"description": description} for status, description in one.also.items()},

@@ -38,6 +38,9 @@ def test_simulation_is_drawn_and_said_in_a_sentence(tmp_path: Path, capfd: pytes
     assert "busy, 0 to 100 %" in said
     assert "ratio" in picture.read_text(encoding="utf-8")
     assert "a mean day" in curve.read_text(encoding="utf-8")
+    dots = tmp_path / "modes.png"
+    assert run([*short, "--picture", str(dots)], lambda _parts: 0) == Exit.OK
+    assert dots.read_bytes().startswith(b"\x89PNG")
     assert run([*short, "--picture", str(tmp_path / "modes.bmp")], lambda _parts: 0) == Exit.USAGE
     assert "picture_invalid" in capfd.readouterr().err
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from datetime import timedelta
 from typing import Any
 from uuid import uuid4
 from xml.etree import ElementTree as ET
 
 import pytest
+from PIL import Image
 
 from campaigns.projects import Project
 from dialer.db import simulations
@@ -57,6 +59,9 @@ async def test_a_day_is_played_in_each_mode_and_comes_back_with_intervals_and_a_
         assert 'Spring <&"> 春, 5 agents' in {
             text.text for text in ET.fromstring(picture.raw).iter("{http://www.w3.org/2000/svg}text")
         }
+        drawn = await manager.ask("GET", f"/simulations/{begun['id']}/{kind}", format="png")
+        assert drawn.headers["Content-Type"] == "image/png"
+        assert Image.open(io.BytesIO(drawn.raw)).size == (1660, 950)
     assert [one["id"] for one in (await manager.get(f"/projects/{project.id}/simulations"))["items"]] == [begun["id"]]
     assert len(await house.audited("simulation_begun")) == 1
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from typing import Any, Final
 from uuid import UUID
@@ -20,12 +21,22 @@ from dialer.web.fields import Page, PageQuery, after_cursor, moment, page_of
 from dialer.web.projects.routes import there
 from dialer.web.roles import PLANNERS, REPORT_READERS
 from dialer.web.simulations.job import Assumed, Job, Measured
+from dialer.web.simulations.png import png_of
 from dialer.web.simulations.running import run
-from dialer.web.simulations.types import Forecast, ModeResult, NewSimulation, PlayedDay, Quarter, Simulation
+from dialer.web.simulations.types import (
+    Forecast,
+    ModeResult,
+    NewSimulation,
+    PictureFormat,
+    PictureQuery,
+    PlayedDay,
+    Quarter,
+    Simulation,
+)
 
 MOST_AGENT_HOURS: Final = 20_000
 """Of all days and modes together: some minutes of one core."""
-SVG = "image/svg+xml"
+SVG, PNG = "image/svg+xml", "image/png"
 
 
 @operation("GET", "/projects/{project_id}/simulations", roles=REPORT_READERS, summary="List a project's simulations")
@@ -117,13 +128,17 @@ async def get_simulation(call: Call, simulation_id: UUID) -> Simulation:
 
 
 @operation(
-    "GET", "/simulations/{simulation_id}/picture", roles=REPORT_READERS, summary="A simulation as a picture", media=SVG
+    "GET",
+    "/simulations/{simulation_id}/picture",
+    roles=REPORT_READERS,
+    summary="A simulation as a picture",
+    media=(SVG, PNG),
 )
-async def get_picture(call: Call, simulation_id: UUID) -> web.StreamResponse:
+async def get_picture(call: Call, simulation_id: UUID, query: PictureQuery) -> web.StreamResponse:
     """Utilisation against abandonment: each mode a colour, each day a point."""
     result = await _result(call, simulation_id)
     points = {one["mode"]: [tuple(day) for day in one["days"]] for one in result["modes"]}
-    return _drawn(against_abandonment(result["title"], points, result["cap"]))
+    return await _drawn(against_abandonment(result["title"], points, result["cap"]), query)
 
 
 @operation(
@@ -131,13 +146,13 @@ async def get_picture(call: Call, simulation_id: UUID) -> web.StreamResponse:
     "/simulations/{simulation_id}/curve",
     roles=REPORT_READERS,
     summary="A simulated mean day as a picture",
-    media=SVG,
+    media=(SVG, PNG),
 )
-async def get_curve(call: Call, simulation_id: UUID) -> web.StreamResponse:
+async def get_curve(call: Call, simulation_id: UUID, query: PictureQuery) -> web.StreamResponse:
     """Utilisation and abandonment by the quarter of an hour: each mode a colour."""
     result = await _result(call, simulation_id)
     curves = {one["mode"]: [tuple(quarter) for quarter in one["curve"]] for one in result["modes"]}
-    return _drawn(over_the_day(result["title"], curves, result["cap"]))
+    return await _drawn(over_the_day(result["title"], curves, result["cap"]), query)
 
 
 async def _result(call: Call, simulation_id: UUID) -> dict[str, Any]:
@@ -150,7 +165,9 @@ async def _result(call: Call, simulation_id: UUID) -> dict[str, Any]:
     return found.result
 
 
-def _drawn(picture: str) -> web.Response:
+async def _drawn(picture: str, query: PictureQuery) -> web.Response:
+    if query.format is PictureFormat.PNG:
+        return web.Response(body=await asyncio.to_thread(png_of, picture), content_type=PNG)
     # It is a document of its own: nothing in it may run, whatever a project is called.
     headers = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
     return web.Response(text=picture, content_type=SVG, headers=headers)

@@ -22,6 +22,19 @@ class Dialled(StrEnum):
     PREDICTIVE = "predictive"
 
 
+class PictureFormat(StrEnum):
+    """How a picture comes."""
+
+    SVG = "svg"
+    PNG = "png"
+
+
+class PictureQuery(In):
+    """Which picture."""
+
+    format: PictureFormat = PictureFormat.SVG
+
+
 class AssumedTimes(In):
     """Instead of the project's own history: how calls answer, and how long agents take."""
 
