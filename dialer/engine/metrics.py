@@ -88,6 +88,6 @@ class Metrics:
     def forget_project(self, label: str) -> None:
         """No more series of this project."""
         for family in (
-            self.decisions, self.placed, self.answered, self.abandoned, self.in_flight, self.theta, self.answer_level, self.budget_left,
+            self.decisions, self.placed, self.answered, self.abandoned, self.in_flight, self.theta, self.answer_level, self.budget_left, self.stop_evidence,
         ):  # fmt: skip
             family.remove_by_labels({"project": label})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 from uuid import UUID
 
@@ -21,6 +22,7 @@ class ProjectMeasures:
     def __init__(self, metrics: Metrics) -> None:
         self._metrics = metrics
         self._labels: dict[UUID, str] = {}
+        self._rules: dict[UUID, frozenset[str]] = {}
 
     def decided(self, project_id: UUID, pace: Pace) -> None:
         """The pacer decided."""
@@ -48,9 +50,21 @@ class ProjectMeasures:
         if (project := self._label(project_id)) != OTHERS:
             self._metrics.budget_left.labels(project=project).set(left)
 
+    def evidence(self, project_id: UUID, found: Mapping[str, float]) -> None:
+        """How far each stop rule is from stopping its project."""
+        project = self._label(project_id)
+        if project == OTHERS:
+            return
+        for rule in self._rules.get(project_id, frozenset()) - found.keys():
+            self._metrics.stop_evidence.remove(project, rule)
+        self._rules[project_id] = frozenset(found)
+        for rule, value in found.items():
+            self._metrics.stop_evidence.labels(project=project, rule=rule).set(value)
+
     def keep_only(self, project_ids: set[UUID]) -> None:
         """The others are not dialled any more: their label is free again."""
         gone = {self._labels.pop(known) for known in list(self._labels) if known not in project_ids}
+        self._rules = {known: rules for known, rules in self._rules.items() if known in project_ids}
         for label in gone - {OTHERS}:
             self._metrics.forget_project(label)
 

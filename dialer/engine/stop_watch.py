@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 from uuid import UUID
@@ -155,10 +154,11 @@ class StopWatch:
         rule.complete = True
 
     def _look(self, project_id: UUID) -> None:
-        project = self._projects.find(project_id)
-        for kind, one in self._rules.get(project_id, {}).items():
-            self._metrics.stop_evidence.labels(project=str(project_id), rule=kind.value).set(one.watch.evidence)
-            if one.watch.stops and not one.spent and project is not None and self._projects.runs_here(project):
+        for one in self._rules.get(project_id, {}).values():
+            if not one.watch.stops or one.spent:
+                continue
+            project = self._projects.find(project_id)
+            if project is not None and self._projects.runs_here(project):
                 self._to_stop.setdefault(project_id, one.watch)
                 self._wake.set()
 
@@ -166,8 +166,6 @@ class StopWatch:
         known = self._rules.get(project_id, {})
         for kind in set(known) - kept:
             del known[kind]
-            with suppress(KeyError):
-                self._metrics.stop_evidence.remove(str(project_id), kind.value)
         if not known:
             self._rules.pop(project_id, None)
 

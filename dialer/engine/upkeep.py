@@ -250,6 +250,8 @@ class Upkeep:
         while True:
             self.publish_projects()
             parts.metrics.journal_pending.set(len(parts.journal))
+            for project in parts.projects.dialled_here():
+                parts.measures.evidence(project.id, parts.stops.evidence(project.id))
             for what, is_up in (("asterisk", rounds.asterisk_up), ("database", parts.journal.database_up)):
                 parts.metrics.up.labels(what=what).set(is_up)
             parts.publishing.value(

@@ -56,3 +56,15 @@ def test_series_have_a_bound_however_many_projects_there_are_and_go_with_their_p
     assert value(registry, "waihu_placed_total", project=projects[0]) == 2
     measures.decided(projects[-1], PACE)
     assert value(registry, "waihu_placed_total", project=projects[-1]) == 2
+
+
+def test_the_evidence_of_a_stop_rule_is_shown_while_the_project_has_the_rule() -> None:
+    registry, project = CollectorRegistry(), uuid4()
+    measures = ProjectMeasures(Metrics(registry))
+    measures.evidence(project, {"answers": 0.4, "complaints": 0.1})
+    assert value(registry, "waihu_stop_evidence", project=project, rule="answers") == 0.4
+    measures.evidence(project, {"complaints": 0.2})
+    assert value(registry, "waihu_stop_evidence", project=project, rule="answers") is None
+    assert value(registry, "waihu_stop_evidence", project=project, rule="complaints") == 0.2
+    measures.keep_only(set())
+    assert value(registry, "waihu_stop_evidence", project=project, rule="complaints") is None
