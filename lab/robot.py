@@ -21,6 +21,7 @@ import aiohttp
 
 from lab.api_client import RETRYABLE, ApiClient, ApiRefused
 from lab.carrier.behaviour import Behaviour
+from lab.script_reader import WAITS, go_through
 
 _AGAIN_S = 0.5
 _LONGEST_AGAIN_S = 1.5
@@ -259,12 +260,22 @@ class Robot:
             self._goes_on_break = True
             await api.post("/desk/me/break", {"reason": "rest"})
         try:
-            await api.post("/desk/me/wrap-up", body)
+            await self._say(api, str(agent.get("attempt_id")), body)
         except asyncio.CancelledError:
             if self.notes.state not in {"wrap_up", "away"}:
                 self._done(code)  # the feed was faster than the answer: we are wrapped up
             raise
         self._done(code)
+
+    async def _say(self, api: ApiClient, attempt_id: str, body: Mapping[str, Any]) -> None:
+        """Give the result; when the project's script is not done with, do that first."""
+        try:
+            await api.post("/desk/me/wrap-up", body)
+        except ApiRefused as error:
+            if error.error_id not in WAITS:
+                raise
+            await go_through(api, attempt_id, self._random)
+            await api.post("/desk/me/wrap-up", body)
 
     def _done(self, code: str) -> None:
         self.notes.calls += 1

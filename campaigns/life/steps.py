@@ -14,6 +14,7 @@ from campaigns.life.requirements import USED, Facts, Found, Requirement, Signed,
 from campaigns.life.table import TABLE, WHO, Answer, Kind, Life, Step, life_of, parts_of
 from campaigns.life.watching import AlarmKind, clear_alarms
 from campaigns.projects import Project, load_project
+from campaigns.scripts.assignments import script_of_project
 from campaigns.sql import Connection, OneConnection
 from campaigns.states import Stage
 
@@ -153,7 +154,7 @@ async def facts_of(conn: Connection, project: Project, now: datetime, *, why: st
     return Facts(
         project=project,
         today=now.astimezone(ZoneInfo(project.zone)).date(),
-        script=script_of(project),
+        script=await script_of(conn, project),
         has_data=row["has_data"],
         conversions=tuple(row["conversions"]),
         agents=row["agents"],
@@ -169,8 +170,15 @@ async def facts_of(conn: Connection, project: Project, now: datetime, *, why: st
     )
 
 
-def script_of(project: Project) -> str | None:
-    """What the agents of a project read from, in a few words; None: nothing."""
+async def script_of(conn: Connection, project: Project) -> str | None:
+    """What the agents of a project read from, in a few words; None: nothing. A script in use is always a published version."""
+    if (assignment := await script_of_project(conn, project.id)) is not None:
+        said = f"{assignment.used.name} {assignment.used.version}"
+        return (
+            said
+            if assignment.trial is None
+            else f"{said}, {assignment.trial_percent} % {assignment.trial.name} {assignment.trial.version}"
+        )
     if project.survey is not None:
         return f"survey {project.survey.version}"
     return f"{len(project.script)} characters" if project.script.strip() else None

@@ -65,7 +65,7 @@ def flow_of(questionnaire: Questionnaire) -> tuple[Flow | None, list[Finding]]:
     flow = Flow(questions=questions, order=order, when=when, rules=rules, cells=cells)
     if any(not one.remark for one in found):
         return None, found
-    if round_trip := circle(flow.ways()):
+    if round_trip := circle(flow.ways):
         way = " → ".join(round_trip)
         found.append(Finding(code="endless", place=f"questions.{round_trip[0]}.next", sentence=f"The questions lead round in a circle: {way}. Let a way lead forward only."))  # fmt: skip
         return None, found
@@ -213,7 +213,7 @@ def _of_question(question: Question, place: str) -> Iterator[Finding]:
 
 def _looking_ahead(flow: Flow) -> Iterator[Finding]:
     """Conditions that speak of an answer which can never be there yet."""
-    ways = flow.ways()
+    ways = flow.ways
     behind = {name: reached(ways, name) for name in flow.order}
     for name in (one for one in flow.order if one in reached(ways, START)):
         before = {one for one in flow.order if one != name and name in behind[one]}
@@ -244,7 +244,7 @@ def _undecided() -> Finding:
 
 def _always_before(flow: Flow) -> dict[str, set[str]]:
     """For each question those that are answered on every way to it (passed over, skipped and jumped from do not count)."""
-    ways = flow.ways()
+    ways = flow.ways
     everything = set(flow.order)
     before = {name: set(everything) for name in flow.order}
     before[START] = set()

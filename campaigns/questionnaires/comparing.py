@@ -165,7 +165,7 @@ def _cell(value: object) -> str | None:
 
 def _text(atom: Atom, given: object) -> bool:
     if not isinstance(given, str):
-        return atom.op == "!=" and atom.subject.of is not Of.ANSWER
+        return atom.op == "!=" and atom.subject.of is not Of.ANSWER and bool(atom.value)
     match atom.op:
         case "in":
             return given in atom.value

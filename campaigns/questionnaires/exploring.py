@@ -16,7 +16,7 @@ from campaigns.questionnaires.questions import ENDS, Statement
 from campaigns.questionnaires.samples import TooMany, of_lead, of_question
 from campaigns.ways import reached
 
-BUDGET: Final = 60_000
+BUDGET: Final = 40_000
 """So many places are looked at; about a second."""
 
 _Key = str | Subject  # a question, or what is known of the lead
@@ -177,7 +177,7 @@ class _Explorer:
 
     def _ahead(self, place: str) -> set[Atom]:
         """The comparisons that are made at a place or can be made behind it."""
-        found = {atom for one in reached(self._flow.ways(), place) for atom in self._at(one)}
+        found = {atom for one in reached(self._flow.ways, place) for atom in self._at(one)}
         return found | {atom for condition in self._watched.values() for atom in atoms(condition)}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 from typing import Any, Final
 
 from campaigns.questionnaires.answers import Answer, fits
@@ -39,9 +40,9 @@ class Cell:
     asks: frozenset[str]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Flow:
-    """A questionnaire whose ways lead on and never round in a circle; `checking` makes it."""
+    """A questionnaire whose ways lead on and never round in a circle; `checking` makes it. Without slots: it remembers what is asked of it often."""
 
     questions: Mapping[str, Question]
     order: tuple[str, ...]
@@ -56,8 +57,11 @@ class Flow:
 
     def beyond(self, name: str) -> str:
         """The question after one, in the order they were written."""
-        at = self.order.index(name) + 1
-        return self.order[at] if at < len(self.order) else END
+        return self._beyond[name]
+
+    @cached_property
+    def _beyond(self) -> dict[str, str]:
+        return dict(zip(self.order, [*self.order[1:], END], strict=True))
 
     def on(self, name: str, test: Callable[[Atom], bool]) -> tuple[str, int | None]:
         """The way on from a question, and which of its rules said so (None: none)."""
@@ -66,6 +70,7 @@ class Flow:
                 return to, at
         return self.beyond(name), None
 
+    @cached_property
     def ways(self) -> dict[str, tuple[str, ...]]:
         """Every way on from every question and from the start, whatever is answered."""
         found: dict[str, tuple[str, ...]] = {START: (self.first, *(cell.full for cell in self.cells if not cell.asks))}
@@ -166,7 +171,7 @@ def way(flow: Flow, answers: Mapping[str, Any], lead: Lead, full: frozenset[str]
 
 def ahead(flow: Flow, at: str) -> Iterator[str]:
     """The questions that may still come, this one first, in their order."""
-    there = reached(flow.ways(), at)
+    there = reached(flow.ways, at)
     yield at
     yield from (name for name in flow.order if name in there and name != at)
 

@@ -23,9 +23,6 @@ class Missing:
     selections: tuple[str, ...]
     clauses: tuple[str, ...]
 
-    def __bool__(self) -> bool:
-        return bool(self.questions or self.selections or self.clauses)
-
 
 def words(script: Script, lead: Lead, way: Way) -> Callable[[str], Rendered]:
     """Puts variables and answers into texts. `lead` as this agent may see it: where numbers are masked, so are they in the texts."""

@@ -41,8 +41,11 @@ _BY_NAME = {
     "agent": "select id from agents where number = $1",
     "team": "select id from teams where name = $1",
     "user": "select id from users where lower(login) = lower($1)",
+    "script": "select id from scripts where name = $1",
     "caller-number": "select id from caller_numbers where number = $1",
 }
+
+_LISTED = {"script": "scripts"}
 
 
 def now() -> datetime:
@@ -116,7 +119,10 @@ class Office:
         except ValueError:
             found = await self.pool.fetchval(_BY_NAME[kind], given)
         if found is None:
-            raise NotFound(f"{kind.replace('-', '_')}_unknown", f"There is no {kind} {given!r}. See: waihu {kind} list")
+            raise NotFound(
+                f"{kind.replace('-', '_')}_unknown",
+                f"There is no {kind} {given!r}. See: waihu {_LISTED.get(kind, kind)} list",
+            )
         return UUID(str(found))
 
 

@@ -22,6 +22,7 @@ from dialer.web.calls import routes as calls
 from dialer.web.consents import routes as consents
 from dialer.web.deps import DEPS, WebDeps
 from dialer.web.desk import routes as desk
+from dialer.web.desk import script as desk_script
 from dialer.web.devices import routes as devices
 from dialer.web.do_not_call import routes as do_not_call
 from dialer.web.docs import routes as docs
@@ -48,6 +49,7 @@ from dialer.web.recordings import routes as recordings
 from dialer.web.reports import routes as reports
 from dialer.web.retention import routes as retention
 from dialer.web.rules import routes as rules
+from dialer.web.scripts import projects as project_scripts
 from dialer.web.scripts import routes as scripts
 from dialer.web.session import routes as session
 from dialer.web.simulations import routes as simulations
@@ -73,6 +75,7 @@ FEATURES = (
     daily_logs,
     surveys,
     scripts,
+    project_scripts,
     trunks,
     caller_numbers,
     certificates,
@@ -80,6 +83,7 @@ FEATURES = (
     teams,
     devices,
     desk,
+    desk_script,
     leads,
     imports,
     do_not_call,

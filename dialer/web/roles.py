@@ -13,6 +13,7 @@ LIFE_LEADERS = frozenset(
     {Role.PROJECT_MANAGER, Role.ADMIN}
 )  # signatures, stop rules; which step is whose: campaigns/life/table.py
 PROJECT_READERS = EVERYBODY - {Role.PAYROLL}
+SCRIPT_READERS = PROJECT_READERS - {Role.AGENT}
 SCRIPT_WRITERS = PLANNERS | {Role.NETWORK, Role.QA}  # who writes drafts; publishing is the planners'
 TELEPHONY = frozenset({Role.TECHNICAL_LEAD, Role.NETWORK, Role.ADMIN})  # trunks, caller numbers, devices
 TELEPHONY_READERS = TELEPHONY | {Role.SUPERVISOR, Role.PROJECT_MANAGER}

@@ -164,6 +164,44 @@ async def test_a_script_is_checked_from_a_file(waihu: Waihu, tmp_path: Path) -> 
     await run_in_thread(work)
 
 
+async def test_a_script_is_loaded_published_compared_and_put_on_trial(waihu: Waihu, tmp_path: Path) -> None:
+    file, answers, written = tmp_path / "script.json", tmp_path / "answers.csv", tmp_path / "written.json"
+    document = json.loads(SCRIPT.read_text(encoding="utf-8"))
+
+    def work() -> None:
+        waihu("project", "create", "Autumn")
+        assert waihu("scripts", "load", "保险", str(SCRIPT))[1] == {"version": 1, "findings": []}
+        assert waihu("scripts", "publish", "保险")[1]["version"] == 1
+        code, shown = waihu("scripts", "show", "保险")
+        written.write_text(json.dumps(shown), encoding="utf-8")
+        file.write_text(json.dumps(document | {"title": "新版", "sections": [{"name": "a", "title": "A", "text": "{谁}"}]}), encoding="utf-8")  # fmt: skip
+        code, saved = waihu("scripts", "load", "保险", str(file))
+        assert (code, saved["findings"][0]["code"]) == (Exit.FOUND_FAULTS, "reference_unknown")
+        code, said = waihu("scripts", "publish", "保险")
+        assert (code, "script_invalid" in said) == (Exit.USAGE, True)
+        file.write_text(json.dumps(document | {"title": "新版"}), encoding="utf-8")
+        waihu("scripts", "load", "保险", str(file))
+        waihu("scripts", "publish", "保险")
+        [difference] = waihu("scripts", "compare", "保险", "1", "2")[1]
+        assert (difference["place"], difference["before"], difference["after"]) == ("title", document["title"], "新版")
+        waihu("scripts", "load", "保险", str(written))
+        assert waihu("scripts", "compare", "保险", "1", "3") == (Exit.OK, []), "what is shown can be loaded"
+        assert [(row["published"], row["draft"]) for row in waihu("scripts", "list")[1]] == [(2, 3)]
+        code, made = waihu("scripts", "assign", "Autumn", "保险", "--version", "1", "--trial-version", "2", "--percent", "20")  # fmt: skip
+        assert (code, made["used"], made["trial"], made["trial_percent"]) == (Exit.OK, "保险 1", "保险 2", 20)
+        assert "script_trial_invalid" in waihu("scripts", "assign", "Autumn", "保险", "--trial-version", "2")[1]
+        found = waihu("scripts", "results", "Autumn")[1]
+        assert (found["used"]["attempts"], found["trial"]["converted"]["total"]) == (0, 0)
+        assert waihu("scripts", "export", "Autumn", str(answers))[0] == Exit.OK
+        assert waihu("scripts", "export", "Autumn", str(answers))[0] == Exit.REFUSED
+        assert waihu("scripts", "unassign", "Autumn")[0] == Exit.OK
+        code, said = waihu("scripts", "show", "没有")
+        assert (code, "waihu scripts list" in said) == (Exit.NOT_FOUND, True)
+
+    await run_in_thread(work)
+    assert answers.read_text(encoding="utf-8-sig").startswith("call,lead,number")
+
+
 async def test_a_contract_is_changed_and_its_budget_shown(waihu: Waihu) -> None:
     def build() -> Any:
         waihu("project", "create", "Autumn")

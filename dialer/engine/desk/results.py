@@ -10,6 +10,8 @@ import asyncpg
 
 from campaigns.release import Wrapped, wrap_up
 from campaigns.release import WrapUp as Result
+from campaigns.scripts import responses
+from campaigns.sql import OneConnection
 from dialer.domain.commands import Done, WrapUp
 from dialer.domain.errors import Conflict
 from dialer.domain.states import AgentState
@@ -31,7 +33,7 @@ class Results:
         self.on_wrapped: list[Callable[[UUID, UUID, str], None]] = []
 
     async def wrap_up(self, agent: Agent, command: WrapUp) -> Done:
-        """Errors: Conflict `no_wrap_up`; BadRequest `disposition_unknown`, `callback_time_missing`; Unavailable."""
+        """Errors: Conflict `no_wrap_up`, `question_required`, `selection_required`, `clause_required`; BadRequest `disposition_unknown`, `callback_time_missing`; Unavailable."""
         attempt_id, project_id = agent.attempt_id, agent.project_id
         if agent.state is not AgentState.WRAP_UP or attempt_id is None:
             raise Conflict("no_wrap_up", "You have no call to wrap up.")
@@ -59,6 +61,14 @@ class Results:
         for _ in range(_TRIES - 1):
             with suppress(asyncpg.DeadlockDetectedError):
                 async with self._pool.acquire(timeout=5) as conn:
-                    return await wrap_up(conn, result)
+                    return await _kept(conn, result)
         async with self._pool.acquire(timeout=5) as conn:
-            return await wrap_up(conn, result)
+            return await _kept(conn, result)
+
+
+async def _kept(conn: OneConnection, result: Result) -> Wrapped:
+    """Write a result for which nothing of the script is missing; then the quotas have back what it did not complete."""
+    await responses.check_result(conn, result.attempt_id, result.disposition)
+    wrapped = await wrap_up(conn, result)
+    await responses.close(conn, result.attempt_id)
+    return wrapped

@@ -53,13 +53,13 @@ from dialer.web.roles import DESK
 @operation("GET", "/desk/{agent_id}", roles=DESK, summary="What an agent has before them", survives=True)
 async def get_desk(call: Call, agent_id: AgentRef) -> Desk:
     """State, call, lead, script and results to choose from, in one answer."""
-    return await desk_of(call, _whose(call, agent_id))
+    return await desk_of(call, whose(call, agent_id))
 
 
 @operation("POST", "/desk/{agent_id}/login", roles=DESK, summary="Sit down: the softphone is called")
 async def log_in(call: Call, agent_id: AgentRef, body: SitDown) -> DoneOut:
     """On one of the agent's devices."""
-    agent = _whose(call, agent_id)
+    agent = whose(call, agent_id)
     return await _do(
         call, AgentLogin(agent_id=agent, device_id=body.device_id, wanted=body.wanted), device_id=body.device_id
     )
@@ -70,25 +70,25 @@ async def log_in(call: Call, agent_id: AgentRef, body: SitDown) -> DoneOut:
 )
 async def log_out(call: Call, agent_id: AgentRef) -> DoneOut:
     """The seat is given up."""
-    return await _do(call, AgentLogout(agent_id=_whose(call, agent_id)))
+    return await _do(call, AgentLogout(agent_id=whose(call, agent_id)))
 
 
 @operation("POST", "/desk/{agent_id}/ready", roles=DESK, summary="Be ready for the next call", survives=True)
 async def be_ready(call: Call, agent_id: AgentRef) -> DoneOut:
     """At once, or after the present work."""
-    return await _do(call, AgentReady(agent_id=_whose(call, agent_id)))
+    return await _do(call, AgentReady(agent_id=whose(call, agent_id)))
 
 
 @operation("POST", "/desk/{agent_id}/break", roles=DESK, summary="Take a break (小休)", survives=True)
 async def take_break(call: Call, agent_id: AgentRef, body: TakeBreak) -> DoneOut:
     """At once, or after the present work."""
-    return await _do(call, AgentBreak(agent_id=_whose(call, agent_id), reason=body.reason), reason=body.reason)
+    return await _do(call, AgentBreak(agent_id=whose(call, agent_id), reason=body.reason), reason=body.reason)
 
 
 @operation("POST", "/desk/{agent_id}/dial", roles=DESK, summary="Call a number or a lead")
 async def dial(call: Call, agent_id: AgentRef, body: DialOut) -> DoneOut:
     """Manual dialling; in preview, the lead that is shown."""
-    agent = _whose(call, agent_id)
+    agent = whose(call, agent_id)
     async with call.connection() as conn:
         await there(conn, body.project_id, only_own(call))
     number = None if body.number is None else normalise(body.number, call.deps.settings.region).e164
@@ -100,7 +100,7 @@ async def dial(call: Call, agent_id: AgentRef, body: DialOut) -> DoneOut:
 @operation("POST", "/desk/{agent_id}/preview/next", roles=DESK, summary="Show the next lead")
 async def preview_next(call: Call, agent_id: AgentRef, body: ShowNext) -> DoneOut:
     """It is kept for the agent while they look at it."""
-    agent = _whose(call, agent_id)
+    agent = whose(call, agent_id)
     async with call.connection() as conn:
         await there(conn, body.project_id, only_own(call))
     return await _do(call, PreviewNext(agent_id=agent, project_id=body.project_id), project_id=body.project_id)
@@ -109,38 +109,38 @@ async def preview_next(call: Call, agent_id: AgentRef, body: ShowNext) -> DoneOu
 @operation("POST", "/desk/{agent_id}/preview/skip", roles=DESK, summary="Do not dial the lead shown")
 async def preview_skip(call: Call, agent_id: AgentRef, body: SkipLead) -> DoneOut:
     """It rests as long as the project says and comes to somebody else first."""
-    return await _do(call, PreviewSkip(agent_id=_whose(call, agent_id), reason=body.reason), reason=body.reason)
+    return await _do(call, PreviewSkip(agent_id=whose(call, agent_id), reason=body.reason), reason=body.reason)
 
 
 @operation("POST", "/desk/{agent_id}/hang-up", roles=DESK, summary="End the call", survives=True)
 async def hang_up(call: Call, agent_id: AgentRef) -> DoneOut:
     """Then comes the wrap-up."""
-    return await _do(call, HangUp(agent_id=_whose(call, agent_id)))
+    return await _do(call, HangUp(agent_id=whose(call, agent_id)))
 
 
 @operation("POST", "/desk/{agent_id}/hold", roles=DESK, summary="Let the customer wait with music", survives=True)
 async def hold(call: Call, agent_id: AgentRef) -> DoneOut:
     """Until `resume`."""
-    return await _do(call, Hold(agent_id=_whose(call, agent_id)))
+    return await _do(call, Hold(agent_id=whose(call, agent_id)))
 
 
 @operation("POST", "/desk/{agent_id}/resume", roles=DESK, summary="Back to the customer on hold", survives=True)
 async def resume(call: Call, agent_id: AgentRef) -> DoneOut:
     """They hear the agent again."""
-    return await _do(call, Resume(agent_id=_whose(call, agent_id)))
+    return await _do(call, Resume(agent_id=whose(call, agent_id)))
 
 
 @operation("POST", "/desk/{agent_id}/transfer", roles=DESK, summary="Give the customer to another agent", survives=True)
 async def transfer(call: Call, agent_id: AgentRef, body: TransferTo) -> DoneOut:
     """Who has to be ready."""
-    agent = _whose(call, agent_id)
+    agent = whose(call, agent_id)
     return await _do(call, Transfer(agent_id=agent, to_agent_id=body.to_agent_id), to_agent_id=body.to_agent_id)
 
 
 @operation("POST", "/desk/{agent_id}/wrap-up", roles=DESK, summary="Say what the call has come to")
 async def wrap_up(call: Call, agent_id: AgentRef, body: WrapUpWith) -> DoneOut:
     """Ends the wrap-up; the lead moves by the result's effect."""
-    agent = _whose(call, agent_id)
+    agent = whose(call, agent_id)
     command = WrapUp(
         agent_id=agent, disposition=body.disposition, note=body.note, callback_at=body.callback_at,
         callback_personal=body.callback_personal, fields=dict(body.fields),
@@ -151,7 +151,7 @@ async def wrap_up(call: Call, agent_id: AgentRef, body: WrapUpWith) -> DoneOut:
 @operation("GET", "/desk/{agent_id}/departures", roles=DESK, summary="When an agent is going to leave")
 async def get_departures(call: Call, agent_id: AgentRef) -> Departures:
     """Breaks, lunch, the end of the shift: what is still to come."""
-    agent = _whose(call, agent_id)
+    agent = whose(call, agent_id)
     async with call.connection() as conn:
         return _departures(await departures.of_agents(conn, [agent]), agent)
 
@@ -161,7 +161,7 @@ async def put_departures(call: Call, agent_id: AgentRef, body: Departures) -> De
     """These and no others. The pacer places no call that such an agent would have to take; at the time the agent goes, after the
     call of that moment, without anybody doing anything. Takes effect within seconds.
     """
-    agent = _whose(call, agent_id)
+    agent = whose(call, agent_id)
     wanted = [
         departures.Departure(agent_id=agent, at=one.at, wanted=one.to, reason=one.reason) for one in body.departures
     ]
@@ -191,7 +191,7 @@ async def _do(call: Call, command: AgentCommand, **detail: object) -> DoneOut:
         await call.parts.desk_audit.write(call.entry(command.kind, "agent", command.agent_id, **said))
 
 
-def _whose(call: Call, agent_id: UUID | str) -> UUID:
+def whose(call: Call, agent_id: UUID | str) -> UUID:
     """The agent meant. Errors: NotAllowed `not_your_desk`, `no_agent`."""
     me = call.identity
     if me.role == Role.AGENT or agent_id == "me":
