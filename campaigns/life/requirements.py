@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Final
 
+from campaigns.caller_numbers.number import CallerNumber
+from campaigns.caller_numbers.usable import Unusable, why_not
 from campaigns.life.table import Life, Step
 from campaigns.projects import Project
-from campaigns.states import CallerNumberState
 
 
 class SignOffKind(StrEnum):
@@ -22,6 +24,9 @@ class SignOffKind(StrEnum):
     SETTLEMENT = "settlement"  # the statement is agreed to
 
 
+_PASSES: Final = {Unusable.COOLING, Unusable.DAY_CAP}
+
+
 class Requirement(StrEnum):
     """Stable ids of what a step asks for; docs/life-cycle.md lists them."""
 
@@ -29,6 +34,7 @@ class Requirement(StrEnum):
     TRIAL_FIRST = "trial_first"
     TRUNK = "trunk"
     CALLER_NUMBER = "caller_number"
+    CERTIFICATES = "certificates"
     SCRIPT = "script"
     DATA = "data"
     RULE_PACK = "rule_pack"
@@ -63,6 +69,7 @@ class Facts:
     """What was found of a project at the moment of a step. `today`: in its zone. `figures`: the hash of its present trial's frozen figures."""
 
     project: Project
+    now: datetime
     today: date
     script: str | None
     has_data: bool
@@ -111,14 +118,29 @@ def _trunk(facts: Facts) -> tuple[bool, str]:
     return trunk is not None and trunk.enabled, "none" if trunk is None else trunk.name
 
 
-def _caller_number(facts: Facts) -> tuple[bool, str]:
+def _shown(facts: Facts) -> list[CallerNumber]:
+    """The numbers that may be shown today; one that cools down or has had its calls of the day is one of them."""
     project = facts.project
-    usable = [
-        one.number
-        for one in project.caller_numbers
-        if one.state is CallerNumberState.ACTIVE and one.trunk_id == project.trunk_id
-    ]
-    return bool(usable), ", ".join(usable[:10]) or "none"
+    kept = []
+    for one in project.caller_numbers:
+        found = why_not(one, trunk_id=project.trunk_id, purpose=project.purpose, day=facts.today, now=facts.now)
+        if found is None or found.why in _PASSES:
+            kept.append(one)
+    return kept
+
+
+def _caller_number(facts: Facts) -> tuple[bool, str]:
+    shown = _shown(facts)
+    return bool(shown), _listed(one.number for one in shown)
+
+
+def _certificates(facts: Facts) -> tuple[bool, str]:
+    without = [one.number for one in _shown(facts) if one.certified is None]
+    return not without, f"without: {_listed(without)}" if without else "valid today"
+
+
+def _listed(numbers: Iterable[str]) -> str:
+    return ", ".join(itertools.islice(numbers, 10)) or "none"
 
 
 def _rule_pack(facts: Facts) -> tuple[bool, str]:
@@ -146,7 +168,8 @@ CHECKS: Final[dict[Requirement, _Check]] = {
         "This project goes through a trial and sign-offs: begin its trial.",
     ),
     Requirement.TRUNK: _Check(_trunk, "Give it a trunk that is switched on."),
-    Requirement.CALLER_NUMBER: _Check(_caller_number, "Put an active caller number of its trunk on its list."),
+    Requirement.CALLER_NUMBER: _Check(_caller_number, "Put a caller number on its list that may be shown: active, of its trunk, for its purpose, with a certificate that is not over."),
+    Requirement.CERTIFICATES: _Check(_certificates, "Keep a certificate that is valid today for each of these caller numbers, or take them off the list."),
     Requirement.SCRIPT: _Check(
         lambda facts: (facts.script is not None, facts.script or "none"), "Write its script."
     ),
@@ -202,7 +225,7 @@ CHECKS: Final[dict[Requirement, _Check]] = {
 }  # fmt: skip
 
 _R = Requirement
-_TO_DIAL: Final = (_R.SCRIPT, _R.TRUNK, _R.CALLER_NUMBER, _R.DATA, _R.RULE_PACK, _R.CONVERSION)
+_TO_DIAL: Final = (_R.SCRIPT, _R.TRUNK, _R.CALLER_NUMBER, _R.CERTIFICATES, _R.DATA, _R.RULE_PACK, _R.CONVERSION)
 ALWAYS: Final[dict[Step, tuple[Requirement, ...]]] = {
     Step.START: (_R.TRIAL_FIRST,),
     Step.CLOSE_TRIAL: (_R.CALLS_OVER, _R.WRAP_UPS_OVER, _R.SAMPLE),
@@ -216,7 +239,7 @@ ALWAYS: Final[dict[Step, tuple[Requirement, ...]]] = {
 SIGNED: Final[dict[Step, tuple[Requirement, ...]]] = {
     Step.BEGIN_TRIAL: (*_TO_DIAL, _R.SENIOR_AGENTS, _R.SIGN_OFF_TRIAL),
     Step.GO_FORMAL: (*_TO_DIAL, _R.AGENTS, _R.FIGURES, _R.SIGN_OFF_FORMAL),
-    Step.RESUME: (_R.TRUNK, _R.CALLER_NUMBER, _R.RULE_PACK),
+    Step.RESUME: (_R.TRUNK, _R.CALLER_NUMBER, _R.CERTIFICATES, _R.RULE_PACK),
     Step.LIFT: (_R.SIGN_OFF_CORRECTION,),
     Step.SETTLE: (_R.SIGN_OFF_SETTLEMENT,),
 }

@@ -153,6 +153,7 @@ async def facts_of(conn: Connection, project: Project, now: datetime, *, why: st
     signed = await conn.fetch(_SIGNED, project.id, row["stopped_at"] or project.created_at)
     return Facts(
         project=project,
+        now=now,
         today=now.astimezone(ZoneInfo(project.zone)).date(),
         script=await script_of(conn, project),
         has_data=row["has_data"],

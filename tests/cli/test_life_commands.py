@@ -42,6 +42,7 @@ async def test_a_project_is_signed_and_led_into_its_trial_and_says_what_is_missi
     found = await run_in_thread(make)
     assert found["life"] == "draft"
     project_id = (await pool.fetchrow("update projects set script = '您好' returning id"))["id"]  # type: ignore[index]
+    await pool.execute("update caller_numbers set certified = '{[2000-01-01,2100-01-01)}'")
     await a_lead(pool, project_id)
     await under(pool, await load_project(pool, project_id), a_rule("attempts", most=50))
 

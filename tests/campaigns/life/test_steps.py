@@ -43,9 +43,14 @@ async def ready(pool: Pool, *, leads: int = 6, **settings: Any) -> Project:
         pool, await an_agent(pool, projects=[project.id]), (await add_team(pool, name=project.name, senior=True)).id
     )
     project = await under(pool, project, a_rule("attempts", most=50))
+    await certified(pool)
     for _ in range(leads):
         await a_lead(pool, project.id)
     return await projects.load_project(pool, project.id)
+
+
+async def certified(pool: Pool, days: str = "{[2026-01-01,2027-01-01)}") -> None:
+    await pool.execute("update caller_numbers set certified = $1::text::datemultirange", days)
 
 
 async def go(pool: Pool, project: Project, step: Step, minutes: float = 0, by: By = MANAGER, **said: str) -> Taken:
@@ -342,3 +347,18 @@ def test_the_usual_results_say_what_a_conversion_and_a_complaint_is() -> None:
         "agreed": "conversion",
         "complaint": "complaint",
     }
+
+
+async def test_every_caller_number_that_may_be_shown_needs_a_certificate_of_the_day(pool: Pool) -> None:
+    project = await ready(pool)
+    await signed(pool, project, SignOffKind.TRIAL)
+    await pool.execute("update caller_numbers set certified = null")
+    with pytest.raises(Refused) as never:
+        await go(pool, project, Step.BEGIN_TRIAL)
+    assert lacks(never) == {"certificates"}
+    await certified(pool, "{[2025-01-01,2026-06-01)}")
+    with pytest.raises(Refused) as over:
+        await go(pool, project, Step.BEGIN_TRIAL)
+    assert lacks(over) == {"caller_number"}
+    await certified(pool, "{[2025-01-01,2026-06-02)}")
+    assert (await go(pool, project, Step.BEGIN_TRIAL)).life is Life.TRIAL

@@ -159,6 +159,7 @@ async def test_a_project_lives_from_its_draft_to_its_archive_with_every_signatur
     project = await floor.project(
         state=ProjectState.DRAFT, sign_offs=True, script="您好", trial_size=3, wrap_up_limit_s=60, mode="progressive"
     )
+    await floor.pool.execute("update caller_numbers set certified = '{[2000-01-01,2100-01-01)}'")
     project = await under(floor.pool, project, a_rule("attempts", most=50))
     async with a_house(floor, tmp_path) as house:
         manager = Manager(house, await house.person(Role.PROJECT_MANAGER), project)
