@@ -19,7 +19,11 @@ from lab.population import Person
 from lab.robot import DISPOSITIONS, Manners, Robot
 from lab.softphone import Account
 
-CALLER_NUMBERS = ("+862155550100", "+862155550101")
+CALLER_NUMBERS = (
+    "+861055550100", "+862155550100", "+862055550100", "+8657155550100", "+862555550100",
+    "+862855550100", "+862755550100", "+8653155550100", "+8637155550100", "+8659155550100",
+)  # fmt: skip
+"""A pool over ten provinces: Beijing, Shanghai, Guangdong, Zhejiang, Jiangsu, Sichuan, Hubei, Shandong, Henan, Fujian."""
 RETRY_RULES: list[dict[str, Any]] = [
     {"outcome": "busy", "retry_after_s": 15, "max_times": 2},
     {"outcome": "no_answer", "retry_after_s": 15, "max_times": 1},

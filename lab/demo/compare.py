@@ -52,6 +52,7 @@ class AttemptFact:
 
     id: UUID
     number: str
+    caller_number: str
     state: str
     outcome: str | None
     created_at: datetime
@@ -89,6 +90,7 @@ class CarrierFact:
 
     uniqueid: str
     number: str
+    caller: str  # as it was shown: digits, with or without a plus
     started: datetime
     answered: datetime | None
     ended: datetime
@@ -207,6 +209,8 @@ def _pair_one_number(
 
 def _against_carrier(attempt: AttemptFact, call: CarrierFact) -> list[Mismatch]:
     found = []
+    if call.caller.lstrip("+") != attempt.caller_number.lstrip("+"):
+        found.append(_mismatch("another caller number was shown", attempt, call.caller))
     if (attempt.answered_at is None) != (call.answered is None):
         found.append(
             _mismatch(

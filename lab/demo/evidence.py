@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import asyncpg
@@ -12,13 +12,14 @@ import av
 
 from lab.carrier import CarrierCdr
 from lab.demo.compare import AttemptFact, CarrierFact, FileFact, RecordingFact
+from lab.places import home_of
 from recorder.errors import FileGone
 from recorder.file_keys import FileKeys, WrappedKey
 from recorder.keyring import KeySource
 from recorder.sealing import Seal, content_of
 
 _ATTEMPTS = """
-select id, number, state, outcome, created_at, sent_at, answered_at, bridged_at, ended_at, abandoned, agent_id from attempts order by id
+select id, number, caller_number, state, outcome, created_at, sent_at, answered_at, bridged_at, ended_at, abandoned, agent_id from attempts order by id
 """
 _RECORDINGS = """
 select attempt_id, state, reason, duration_ms, path, sha256, bytes, project_key_id, wrapped_key from recordings
@@ -68,12 +69,21 @@ async def agent_to_bridge_ms(connection: asyncpg.Connection[asyncpg.Record]) -> 
     return [float(row["ms"]) for row in await connection.fetch(_AGENT_TO_BRIDGE_MS)]
 
 
+def shown_at_home(attempts: Iterable[AttemptFact], homes: Mapping[str, str]) -> dict[str, int]:
+    """Calls to provinces in which a caller number of ours (`homes`: number → province) is at home, and those of them that showed such a number."""
+    provinces = set(homes.values())
+    there = [(home_of(one.number)[0], homes.get(one.caller_number)) for one in attempts]
+    possible = [pair for pair in there if pair[0] in provinces]
+    return {"possible": len(possible), "shown": sum(callee == caller for callee, caller in possible)}
+
+
 def carrier_facts(records: Iterable[CarrierCdr]) -> list[CarrierFact]:
     """The carrier's calls."""
     return [
         CarrierFact(
             uniqueid=record.uniqueid,
             number=record.number,
+            caller=record.caller,
             started=record.started,
             answered=record.answered,
             ended=record.ended,

@@ -48,6 +48,7 @@ class Facts:
     utilisation: float | None
     budget: dict[str, Any]  # as the API says it
     forecast: WhatIf | None
+    shown_at_home: dict[str, int]  # how many calls could show a number of the callee's province, and how many did
     settings: dict[str, Any]
 
 
@@ -74,6 +75,8 @@ def figures(facts: Facts) -> dict[str, Any]:
         "outcomes": words,
         "behaviours": dict(sorted(Counter(str(call.behaviour) for call in facts.carrier).items())),
         "dispositions": dict(sorted(facts.dispositions.items())),
+        "caller_numbers": dict(sorted(Counter(attempt.caller_number for attempt in facts.attempts).items())),
+        "shown_at_home": facts.shown_at_home,
         "carrier_cdr": len(facts.carrier),
         "carrier_answered": sum(call.answered is not None for call in facts.carrier),
         "mismatches": [asdict(mismatch) for mismatch in facts.mismatches],
@@ -144,6 +147,11 @@ def print_summary(console: Console, result: dict[str, Any], path: Path) -> None:
     archive = result["archive"]
     table.add_row(
         "archive", f"{archive['recordings']} recordings sealed on {archive['copies']} discs in {archive['seconds']} s"
+    )
+    at_home = result["shown_at_home"]
+    table.add_row(
+        "caller numbers",
+        f"{len(result['caller_numbers'])}; of the callee's province in {at_home['shown']} of {at_home['possible']} calls",
     )
     _add_pace(table, result)
     for title in ("gates", "outcomes", "behaviours", "dispositions"):

@@ -208,6 +208,7 @@ class Demo:
                 paced = await pace.measured(connection, staffed.project_id)
         with self.console.status("asking the simulator what it would have said"):
             foreseen = None if paced is None else await asyncio.to_thread(self._forecast, paced)
+        homes = {one["number"]: one["province"] for one in await admin.all("/caller-numbers")}
         carrier = evidence.carrier_facts(self.floor.carrier.cdr())
         dispositions: Counter[str] = Counter()
         for robot in staffed.robots:
@@ -216,7 +217,7 @@ class Demo:
         facts = report.Facts(
             attempts=attempts, recordings=recordings, carrier=carrier, answer_to_bridge_ms=waits_ms, agent_to_bridge_ms=connecting_ms, mismatches=[*compare.compare(attempts, recordings, carrier), *leaks],
             agents=len(staffed.seats), seconds=seconds, dispositions=dict(dispositions),
-            utilisation=None if paced is None else paced.utilisation, budget=await admin.get(f"/projects/{staffed.project_id}/abandonment"), forecast=foreseen,
+            shown_at_home=evidence.shown_at_home(attempts, homes), utilisation=None if paced is None else paced.utilisation, budget=await admin.get(f"/projects/{staffed.project_id}/abandonment"), forecast=foreseen,
             settings={"mode": options.mode, "ratio": options.ratio, "seed": options.seed, "people": options.people, "minutes": options.minutes, "time_scale": options.time_scale},
         )  # fmt: skip
         result = report.figures(facts)

@@ -45,11 +45,17 @@ def at(seconds: float) -> datetime:
 
 
 ATTEMPT = AttemptFact(
-    id=CALL, number=NUMBER, state="ended", outcome=Outcome.CONNECTED, created_at=at(0), sent_at=at(0), answered_at=at(1), bridged_at=at(1.01), ended_at=at(9), abandoned=False,
+    id=CALL, number=NUMBER, caller_number="+862155550100", state="ended", outcome=Outcome.CONNECTED, created_at=at(0), sent_at=at(0), answered_at=at(1), bridged_at=at(1.01), ended_at=at(9), abandoned=False,
     agent_id=AGENT,
 )  # fmt: skip
 CARRIED = CarrierFact(
-    uniqueid="c", number=NUMBER, started=at(0), answered=at(1), ended=at(9), behaviour=Behaviour.HUMAN
+    uniqueid="c",
+    number=NUMBER,
+    caller="862155550100",
+    started=at(0),
+    answered=at(1),
+    ended=at(9),
+    behaviour=Behaviour.HUMAN,
 )
 FITTING_ROWS = Rows(
     live=frozenset({CALL}), open=frozenset({CALL}), old_open=frozenset({CALL}), agents={AGENT: ("talking", CALL)}

@@ -61,7 +61,7 @@ def test_call_to_a_forbidden_number_and_a_gate_that_held_nobody_are_told() -> No
     house = House(forbidden={"blind_region": {"+8619910123456"}, "do_not_call": {"+8613310123456"}})
     now = datetime(2026, 3, 2, 9, tzinfo=UTC)
     calls = [
-        CarrierFact(uniqueid=number[-4:], number=number, started=now, answered=None, ended=now, behaviour=Behaviour.HUMAN)
+        CarrierFact(uniqueid=number[-4:], number=number, caller="", started=now, answered=None, ended=now, behaviour=Behaviour.HUMAN)
         for number in ("+8619910123456", "+8613510123456")
     ]  # fmt: skip
     assert [one.detail for one in house.called_all_the_same(calls)] == ["3456: blind_region"]

@@ -23,7 +23,7 @@ def at(seconds: float) -> datetime:
 def a_conversation(serial: int = 1) -> tuple[AttemptFact, RecordingFact, CarrierFact]:
     number = number_for(Behaviour.HUMAN, serial=serial)
     attempt = AttemptFact(
-        id=UUID(int=serial), number=number, state="ended", outcome=Outcome.CONNECTED, created_at=at(-0.01), sent_at=at(0), answered_at=at(2), bridged_at=at(2.01), ended_at=at(10),
+        id=UUID(int=serial), number=number, caller_number="+862155550100", state="ended", outcome=Outcome.CONNECTED, created_at=at(-0.01), sent_at=at(0), answered_at=at(2), bridged_at=at(2.01), ended_at=at(10),
         abandoned=False, agent_id=AGENT,
     )  # fmt: skip
     recording = RecordingFact(
@@ -39,6 +39,7 @@ def a_conversation(serial: int = 1) -> tuple[AttemptFact, RecordingFact, Carrier
         CarrierFact(
             uniqueid=f"c{serial}",
             number=number,
+            caller="862155550100",
             started=at(0.02),
             answered=at(2),
             ended=at(10),
@@ -52,6 +53,7 @@ def a_busy_call(serial: int = 2) -> tuple[AttemptFact, CarrierFact]:
     attempt = AttemptFact(
         id=UUID(int=serial),
         number=number,
+        caller_number="+862155550100",
         state="ended",
         outcome=Outcome.BUSY,
         created_at=at(-0.01),
@@ -63,7 +65,13 @@ def a_busy_call(serial: int = 2) -> tuple[AttemptFact, CarrierFact]:
         agent_id=None,
     )
     return attempt, CarrierFact(
-        uniqueid=f"c{serial}", number=number, started=at(0.02), answered=None, ended=at(1), behaviour=Behaviour.BUSY
+        uniqueid=f"c{serial}",
+        number=number,
+        caller="862155550100",
+        started=at(0.02),
+        answered=None,
+        ended=at(1),
+        behaviour=Behaviour.BUSY,
     )
 
 
@@ -151,6 +159,12 @@ def test_mute_line_that_met_no_agent_needs_no_file_but_a_reason() -> None:
     assert kinds([alone], [nothing], [silent]) == set()
     assert kinds([alone], [nothing], [call]) == {"the recording is not stored"}
     assert kinds([attempt], [nothing], [silent]) == {"the recording is not stored"}
+
+
+def test_call_that_showed_another_number_is_found() -> None:
+    attempt, recording, call = a_conversation()
+    assert kinds([attempt], [recording], [replace(call, caller="+862155550100")]) == set()
+    assert kinds([attempt], [recording], [replace(call, caller="862155550199")]) == {"another caller number was shown"}
 
 
 def test_a_mute_line_on_hold_may_shorten_its_recording_and_never_lengthen_it() -> None:
