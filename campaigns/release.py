@@ -59,13 +59,21 @@ ended as (
                 $8::integer[], $9::boolean[], $10::uuid[], $11::uuid[], $12::timestamptz[])
          i (id, outcome, ended_at, sent_at, ringing_at, answered_at, bridged_at, hangup_cause, abandoned, agent_id, device_id, greeted_at)
     where a.id = i.id and a.state <> 'ended'
-    returning a.id, a.lead_id, a.project_id, a.number, a.outcome, a.answered_at, a.bridged_at, a.greeted_at, a.ended_at, a.created_at, a.abandoned, a.mode
+    returning a.id, a.lead_id, a.project_id, a.number, a.outcome, a.answered_at, a.bridged_at, a.greeted_at, a.ended_at, a.created_at, a.abandoned, a.mode, a.caller_number
 ),
 counted as (      -- in this order, or two nodes that end calls of the same projects could wait for each other
     insert into answered_calls as c (project_id, quarter, outcome, wait_ds, calls)
     select project_id, quarter_of(ended_at), outcome, wait_ds(coalesce(greeted_at, answered_at), bridged_at), count(*)
     from ended where answered_at is not null group by 1, 2, 3, 4 order by 1, 2, 3, 4
     on conflict (project_id, quarter, outcome, wait_ds) do update set calls = c.calls + excluded.calls
+),
+shown as (        -- for the health of caller numbers, in their order
+    insert into caller_number_hours as h (caller_number, hour, project_id, calls, answered, short)
+    select caller_number, date_trunc('hour', ended_at, 'UTC'), project_id, count(*), count(answered_at),
+           count(*) filter (where not abandoned and ended_at < answered_at + interval '6 seconds')
+    from ended where outcome <> 'not_sent' group by 1, 2, 3 order by 1, 2, 3
+    on conflict (caller_number, hour, project_id) do update
+    set calls = h.calls + excluded.calls, answered = h.answered + excluded.answered, short = h.short + excluded.short
 ),
 gone as (
     delete from live_attempts v using ended e where v.attempt_id = e.id
@@ -192,7 +200,7 @@ class Wrapped:
 _WRAP_UP = """
 with
 subject as materialized (
-    select a.id, a.lead_id, a.number, a.project_id, coalesce($6, a.agent_id) as agent_id, d.effect, p.max_attempts,
+    select a.id, a.lead_id, a.number, a.project_id, a.caller_number, coalesce($6, a.agent_id) as agent_id, d.effect, d.meaning, p.max_attempts,
            grown(d.retry_after, d.growth_percent, (select count(*) from attempts b where b.lead_id = a.lead_id and b.disposition = $2 and b.id < a.id)) as retry_after,
            d.effect is not null and (d.effect <> 'callback' or $5::timestamptz is not null) as valid
     from attempts a
@@ -204,6 +212,11 @@ marked as (       -- first the attempt, then leads, as _FINISH locks them: the e
     update attempts a set disposition = $2, note = $3, wrapped_at = $4, agent_id = coalesce(a.agent_id, $6)
     from subject s where a.id = s.id and s.valid
     returning a.id
+),
+complained as (
+    insert into caller_number_complaints (caller_number_id, attempt_id, source, user_id, created_at)
+    select n.id, s.id, 'result', null, $4 from subject s join caller_numbers n on n.number = s.caller_number where s.valid and s.meaning = 'complaint'
+    on conflict (attempt_id) do nothing
 ),
 listed as (
     insert into do_not_call (number, reason, source, created_at)

@@ -151,6 +151,17 @@ class Settings(BaseSettings):
     project_sign_offs: bool = Field(
         default=False, description="Whether new projects go through a trial and signatures, unless they say otherwise."
     )
+    caller_number_rest_h: float = Field(
+        default=24,
+        ge=0,
+        le=720,
+        description="How many hours a caller number rests by itself when it does clearly worse than the others of its trunk. 0: it only raises an alarm.",
+    )
+    number_label_url: str = Field(
+        default="",
+        description="Address of a label service (号码标记) that is asked once a day about each caller number; docs/caller-numbers.md says what it answers. Empty: none.",
+    )
+    number_label_token: SecretStr = Field(default=SecretStr(""), description="Bearer token for the label service.")
     region: str = Field(default="CN", pattern=r"^[A-Z]{2}$", description="Country in which numbers without + are read.")
     work_dir: Path = Field(default=Path("/var/lib/waihu/work"), description="Uploads and reject files of imports.")
     drain_s: float = Field(

@@ -28,6 +28,7 @@ class CallerNumber:
     `max_channels` calls at once, `max_cps` new calls a second, `max_per_hour` in any hour, `max_per_day` in a day of its `zone`; None: no limit of its own.
     After `cool_after_calls` calls it is not shown for `cool_min` minutes. What follows was so when the row was read, of numbers with a daily cap or a
     cool-down: the calls of the day `used_on`, those since it last cooled down, until when it cools down.
+    `alarm`: what is wrong with it (`campaigns.caller_numbers.health`); `label`: what a label service says of it, and how many people said so.
     """
 
     id: UUID
@@ -52,6 +53,9 @@ class CallerNumber:
     used_today: int = 0
     used_since_cool: int = 0
     cools_until: datetime | None = None
+    alarm: str | None = None
+    label: str = ""
+    label_marks: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +69,7 @@ class Offer:
 
 COLUMNS: Final = """
 id, number, trunk_id, state, why, rests_until, owner, purposes, province, city, zone, certified::text as certified, max_channels, max_cps, max_per_hour,
-max_per_day, cool_after_calls, cool_min, used_on, used_today, used_since_cool, cools_until
+max_per_day, cool_after_calls, cool_min, used_on, used_today, used_since_cool, cools_until, alarm, label, label_marks
 """
 """Of `caller_numbers`, as `caller_number` reads them."""
 
@@ -96,6 +100,9 @@ def caller_number(row: Mapping[str, Any] | asyncpg.Record | None) -> CallerNumbe
         used_today=row["used_today"],
         used_since_cool=row["used_since_cool"],
         cools_until=_moment(row["cools_until"]),
+        alarm=row["alarm"],
+        label=row["label"],
+        label_marks=row["label_marks"],
     )
 
 

@@ -5,8 +5,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
+from typing import Final
 from uuid import UUID
 
 import asyncpg
@@ -41,7 +42,14 @@ async def add(
     return caller_number(row)
 
 
-_SET_STATE = f"update caller_numbers set state = $2, why = $3, rests_until = $4 where id = $1 returning {COLUMNS}"
+_EVER: Final = datetime(1970, 1, 1, tzinfo=UTC)
+_SET_STATE = f"""
+update caller_numbers
+set state = $2, why = $3, rests_until = $4,
+    watched_from = case when $2 = 'active' and state <> 'active' then $5::timestamptz else watched_from end,
+    alarm = case when $2 = 'active' and state <> 'active' then null else alarm end
+where id = $1 returning {COLUMNS}
+"""
 
 
 async def set_state(
@@ -51,8 +59,11 @@ async def set_state(
     why: str | None,
     *,
     rests_until: datetime | None = None,
+    now: datetime | None = None,
 ) -> CallerNumber:
     """Let a number rest (until a moment, or until somebody ends it), retire it, or use it again: the next claim sees it.
+
+    From `now` on the health of a number that is used again is judged; None: by all that is known.
 
     Errors: BadInput `reason_missing`, `rest_end_without_rest`; Missing `caller_number_unknown`.
     """
@@ -60,18 +71,18 @@ async def set_state(
         raise BadInput("reason_missing", "Say why this number rests or is retired.")
     if rests_until is not None and state is not CallerNumberState.RESTING:
         raise BadInput("rest_end_without_rest", "Only a number that rests can have an end of its rest.")
-    return _there(await conn.fetchrow(_SET_STATE, caller_number_id, state.value, why, rests_until))
+    return _there(await conn.fetchrow(_SET_STATE, caller_number_id, state.value, why, rests_until, now or _EVER))
 
 
 _WAKE = f"""
-update caller_numbers set state = 'active', rests_until = null
+update caller_numbers set state = 'active', rests_until = null, watched_from = $1, alarm = null
 where state = 'resting' and rests_until <= $1
 returning {COLUMNS}
 """
 
 
 async def wake(conn: Connection, now: datetime) -> list[CallerNumber]:
-    """Numbers whose rest is over are used again; `why` still says why they rested."""
+    """Numbers whose rest is over are used again, and judged by what comes from now on; `why` still says why they rested."""
     return [caller_number(row) for row in await conn.fetch(_WAKE, now)]
 
 

@@ -15,6 +15,7 @@ from dialer.cli.output import Output
 from dialer.domain.errors import BadRequest
 from dialer.web.api import Operation
 from dialer.web.caller_numbers import certificates, routes
+from dialer.web.caller_numbers import health as caller_number_health
 
 app = typer.Typer(no_args_is_help=True, help="Numbers that may be shown to those who are called.")
 Number = Annotated[str, typer.Argument(help="In E.164 form: +8621....")]
@@ -25,7 +26,7 @@ Purpose = Annotated[
 Province = Annotated[str | None, typer.Option(help="Where it is at home; left out: as the tables say.")]
 City = Annotated[str | None, typer.Option(help="Where it is at home.")]
 _COLUMNS = (
-    "number", "state", "why", "rests_until", "owner", "purposes", "province", "city", "certified", "used_today", "max_per_day", "cools_until",
+    "number", "state", "why", "rests_until", "owner", "purposes", "province", "city", "certified", "used_today", "max_per_day", "cools_until", "alarm", "label",
 )  # fmt: skip
 _CERTIFICATE = ("id", "file_name", "valid_from", "valid_until", "size", "withdrawn_why", "sha256")
 
@@ -164,6 +165,42 @@ def withdraw_certificate(
         *_CERTIFICATE,
         certificate_id=certificate_id,
     )
+
+
+@app.command()
+def health(context: typer.Context, number: Number) -> None:
+    """How it does against the other numbers of its trunk: answers, calls that end at once, complaints."""
+    output: Output = context.obj.output
+
+    async def work(office: Office) -> Any:
+        return await office.do(
+            caller_number_health.get_health, caller_number_id=await office.id_of("caller-number", number)
+        )
+
+    found = in_office(work)
+    output.thing(shown(found, "calls", "answered", "short", "complaints", "alarm"))
+    output.rows([shown(drift) for drift in found.drifts], empty="Too few calls to judge it by.")
+
+
+@app.command()
+def complaint(
+    context: typer.Context,
+    number: Number,
+    source: Annotated[str, typer.Option(help="Who complained: carrier, regulator or customer.")],
+    note: Annotated[str, typer.Option(help="What is known of it.")] = "",
+) -> None:
+    """Write down a complaint about calls from a number."""
+    output: Output = context.obj.output
+
+    async def work(office: Office) -> None:
+        await office.do(
+            caller_number_health.add_complaint,
+            body={"source": source, "note": note},
+            caller_number_id=await office.id_of("caller-number", number),
+        )
+
+    in_office(work)
+    output.done("The complaint is written down.", number=number)
 
 
 def _done(

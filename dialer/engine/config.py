@@ -34,3 +34,9 @@ class EngineConfig:
     seat_tries: int = 4
     seat_retry_s: float = 2.0
     loop_blocked_s: float = 0.25
+    caller_watch_every_s: float = 15.0
+    caller_rest_h: float = (
+        24.0  # a caller number that does worse than the others rests so long; 0: it only raises an alarm
+    )
+    label_url: str = ""
+    label_token: str = ""

@@ -76,6 +76,10 @@ class Metrics:
             "waihu_abandonment_budget_left", "Calls that may still be abandoned", of_project, registry=registry
         )
 
+        self.caller_numbers = Gauge("waihu_caller_numbers", "Caller numbers by state", ["state"], registry=registry)
+        self.caller_number_alarms = Gauge(
+            "waihu_caller_number_alarms", "Caller numbers that do worse than the others", registry=registry
+        )
         self.stops = Counter("waihu_stops", "Projects stopped by a stop rule", ["rule"], registry=registry)
         self.stop_evidence = Gauge(
             "waihu_stop_evidence",

@@ -19,6 +19,7 @@ from dialer.engine.agents import Agents
 from dialer.engine.alarms import Alarms
 from dialer.engine.answering import Answering
 from dialer.engine.budgets import Budgets
+from dialer.engine.caller_watch import CallerWatch
 from dialer.engine.calls import Calls
 from dialer.engine.clock import Clock
 from dialer.engine.config import EngineConfig
@@ -36,6 +37,7 @@ from dialer.engine.giving_up import GivingUp
 from dialer.engine.happenings import Happenings
 from dialer.engine.journal import Journal
 from dialer.engine.metrics import Metrics
+from dialer.engine.number_labels import NumberLabels
 from dialer.engine.pace_samples import PaceSamples
 from dialer.engine.placing import Placing
 from dialer.engine.policies import Policies
@@ -90,6 +92,7 @@ class Parts:
     reconcile: Reconcile
     explain: Explain
     provision: Provision
+    caller_watch: CallerWatch
 
 
 def assemble(
@@ -245,5 +248,13 @@ def assemble(
         departures=Departures(pool, floor, publishing, desk.execute, clock),
         reconcile=reconcile,
         provision=provision,
+        caller_watch=CallerWatch(
+            config,
+            pool,
+            publishing,
+            metrics,
+            clock,
+            NumberLabels(config.label_url, config.label_token) if config.label_url else None,
+        ),
         explain=Explain(pool, floor, projects, placing, clock, obstacle),
     )

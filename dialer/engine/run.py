@@ -204,6 +204,7 @@ class Engine:
         keep("supply alarm", self._upkeep.keep_supply_alarm)
         keep("callbacks", self._upkeep.keep_callbacks)
         keep("departures", self._upkeep.keep_departures)
+        keep("caller numbers", self._upkeep.keep_caller_numbers)
         keep("reconcile", self._rounds.run)
         keep("status", self._upkeep.show_status)
         keep("partitions", self._upkeep.keep_partitions)

@@ -229,6 +229,16 @@ class Upkeep:
             except LOST:
                 continue
 
+    async def keep_caller_numbers(self) -> None:
+        """Rests end, numbers that do worse than the others rest, and the label service is asked."""
+        while True:
+            await asyncio.sleep(self._config.caller_watch_every_s)
+            try:
+                await self._parts.caller_watch.look()
+                await self._parts.caller_watch.ask_labels()
+            except LOST:
+                continue
+
     async def keep_departures(self) -> None:
         """Agents who said ahead when they leave do."""
         while True:

@@ -16,7 +16,7 @@ from typing import Any
 Change = dict[str, Any]
 """`{"epoch", "seq", "kind", "key", "value"}`; value None: gone. A gap notice is `{"epoch", "gap": True}`."""
 
-KINDS = ("agent", "call", "project", "pacing", "node", "counters", "abandonment", "alarm")
+KINDS = ("agent", "call", "project", "pacing", "node", "counters", "abandonment", "alarm", "caller_number")
 
 
 class Subscription:

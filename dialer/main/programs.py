@@ -167,6 +167,8 @@ class _Start:
             agi_host=settings.agi_host, agi_port=settings.agi_port, cdr_file=settings.cdr_file,
             control_host=settings.control_host, control_port=settings.control_port if token else None,
             control_url=settings.control_url if token else None, control_token=token, lease_s=settings.lease_s,
+            caller_rest_h=settings.caller_number_rest_h, label_url=settings.number_label_url,
+            label_token=settings.number_label_token.get_secret_value(),
         )  # fmt: skip
         engine = Engine(config, pool, feed=feed, room=self._room, on_ended=self._ended, registry=registry)
         succession = Succession(settings.spool_dir, settings.node)

@@ -17,6 +17,7 @@ from dialer.web.archive import routes as archive
 from dialer.web.audit import routes as audit
 from dialer.web.call import Call
 from dialer.web.caller_numbers import certificates
+from dialer.web.caller_numbers import health as caller_number_health
 from dialer.web.caller_numbers import routes as caller_numbers
 from dialer.web.calls import routes as calls
 from dialer.web.consents import routes as consents
@@ -79,6 +80,7 @@ FEATURES = (
     trunks,
     caller_numbers,
     certificates,
+    caller_number_health,
     agents,
     teams,
     devices,

@@ -13,7 +13,7 @@ import pytest
 from campaigns.projects import Project
 from dialer.domain.commands import ReloadProject
 from dialer.domain.roles import Role
-from tests.builders import a_project, a_trunk
+from tests.builders import a_project, a_trunk, an_attempt
 from tests.web.client import Person
 from tests.web.conftest import House
 
@@ -116,6 +116,40 @@ async def test_certificates_cover_their_days_until_they_are_withdrawn_and_their_
 
 async def covered(person: Person) -> Any:
     return (await person.get("/caller-numbers"))["items"][0]["certified"]
+
+
+async def test_health_says_how_a_number_does_against_the_others_with_its_interval(house: House) -> None:
+    project = await a_project(house.pool, caller_number_count=3)
+    manager = await house.person(Role.PROJECT_MANAGER)
+    for one, answered in zip(project.caller_numbers, (40, 150, 152), strict=True):
+        await house.pool.execute(
+            "insert into caller_number_hours values ($1, date_trunc('hour', now() - interval '1 hour'), $2, 500, $3, 3)", one.number, project.id, answered
+        )  # fmt: skip
+    bad, good = [await manager.get(f"/caller-numbers/{one.id}/health") for one in project.caller_numbers[:2]]
+    assert (bad["calls"], bad["answered"], bad["short"], bad["complaints"]) == (500, 40, 3, 0)
+    [answers] = [one for one in bad["drifts"] if one["measure"] == "answers"]
+    assert (answers["own"], answers["alarm"]) == (0.08, True)
+    assert answers["low"] < 0.08 - 302 / 1000 < answers["high"] < 0
+    assert not any(one["alarm"] for one in good["drifts"])
+    await house.pool.execute("update caller_numbers set state = 'retired', why = 'x' where id = $1", project.caller_numbers[0].id)  # fmt: skip
+    gone = await manager.ask("GET", f"/caller-numbers/{project.caller_numbers[0].id}/health")
+    assert (gone.status, gone.error_id) == (404, "caller_number_retired")
+
+
+async def test_complaints_are_written_down_for_a_number_and_for_the_number_a_call_showed(house: House) -> None:
+    network, project, path = await a_listed_number(house)
+    leader = await house.person(Role.TEAM_LEADER)
+    call = await an_attempt(house.pool, project)
+    complaint = {"source": "carrier", "note": "case 4711"}
+    assert (await network.ask("POST", f"{path}/complaints", complaint)).status == 204
+    assert (await leader.ask("POST", f"/calls/{call.attempt_id}/complaint", {"source": "customer"})).status == 204
+    again = await leader.ask("POST", f"/calls/{call.attempt_id}/complaint", {"source": "customer"})
+    assert (again.status, again.error_id) == (409, "complaint_there")
+    unknown = await leader.ask("POST", f"/calls/{project.id}/complaint", {"source": "customer"})
+    assert (unknown.status, unknown.error_id) == (404, "attempt_unknown")
+    assert (await network.ask("POST", f"{path}/complaints", {"source": "nobody"})).error_id == "invalid_request"
+    assert (await network.get(f"{path}/health"))["complaints"] == 2
+    assert await audited(house, project) == ["caller_number_complaint"]
 
 
 async def test_only_those_who_keep_telephony_change_the_pool(house: House) -> None:

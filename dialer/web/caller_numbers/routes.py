@@ -65,7 +65,7 @@ async def change_caller_number(call: Call, caller_number_id: UUID, body: CallerN
     """With the reason. When this is answered no call goes out with a number that rests or is retired; calls that are under way go on."""
     async with call.transaction() as conn:
         row = await caller_numbers.set_state(
-            conn, caller_number_id, CallerNumberState(body.state), body.why, rests_until=body.rests_until
+            conn, caller_number_id, CallerNumberState(body.state), body.why, rests_until=body.rests_until, now=call.now
         )
         await call.audit(
             conn, "caller_number_changed", "caller_number", caller_number_id, state=body.state, why=body.why, rests_until=body.rests_until

@@ -10,7 +10,7 @@ from uuid import UUID
 from pydantic import Base64Bytes, Field
 
 from campaigns.caller_numbers import number as campaign_numbers
-from dialer.web.fields import E164, In, Line, Moment, Name, Out, PageQuery, Purpose, Rate, Zone
+from dialer.web.fields import E164, In, Line, Moment, Name, Note, Out, PageQuery, Purpose, Rate, Zone
 
 State = Literal["active", "resting", "retired"]
 Region = Annotated[Line, Field(max_length=100)]
@@ -103,6 +103,9 @@ class CallerNumber(Out):
     )
     used_today: int = Field(description="... and in how many calls on that day.")
     cools_until: datetime | None
+    alarm: str | None = Field(description="What is wrong with it; null: nothing that is known.")
+    label: str = Field(description="What a label service says of it; empty: nothing.")
+    label_marks: int
 
 
 def shown(one: campaign_numbers.CallerNumber) -> CallerNumber:
@@ -153,3 +156,34 @@ class Certificates(Out):
     """Those of a number, the one that lasts longest first."""
 
     items: list[Certificate]
+
+
+class NewComplaint(In):
+    """A complaint about calls from a number of ours, by whom it came, and what is known of it."""
+
+    source: Literal["carrier", "regulator", "customer"]
+    note: Note = ""
+
+
+class Drift(Out):
+    """One measure against the other numbers of the trunk: shares of calls, and the interval of their difference."""
+
+    measure: Literal["answers", "short", "complaints"]
+    own: float
+    others: float = Field(description="What the others' calls of the same projects make one expect.")
+    low: float
+    high: float
+    calls: int
+    alarm: bool
+
+
+class Health(Out):
+    """How a number does against the others of its trunk, by the calls of the last 48 hours since it last rested."""
+
+    caller_number_id: UUID
+    calls: int
+    answered: int
+    short: int
+    complaints: int
+    drifts: list[Drift] = Field(description="Empty: too few calls to judge.")
+    alarm: str | None

@@ -16,7 +16,7 @@ class FullState(Out):
     n: int = Field(description="Number of this message; each following one is one more.")
     epoch: str = Field(description="The engine's run; a new one means that everything was said anew.")
     state: dict[str, dict[str, Any]] = Field(
-        description="kind → key → value; kinds: agent, call, project, pacing, node, counters, abandonment, alarm."
+        description="kind → key → value; kinds: agent, call, project, pacing, node, counters, abandonment, alarm, caller_number."
     )
 
 
