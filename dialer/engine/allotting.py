@@ -51,6 +51,7 @@ class Allotting:
                 self._by_turns(trunk_id, those, tries, Limit.TRUNK_FAILING)
             self._by_turns(trunk_id, those, self._budgets.calls_now(trunk, at_s), Limit.CPS)
         self._by_turns(_NODE, wishes, rate, Limit.NODE)
+        self._by_turns("load", wishes, self._budgets.load_left(at_s), Limit.NODE_LOAD)
 
     def keep_only(self, projects: Iterable[UUID]) -> None:
         """Projects that are dialled; what is remembered of the others goes."""

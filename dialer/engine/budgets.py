@@ -23,11 +23,12 @@ from campaigns.projects import Project, Trunk
 from dialer.db.nodes import NO_LIMITS
 from dialer.domain.pacing import Limit
 from dialer.engine.floor import Floor
+from dialer.engine.node_load import NodeLoad
 from dialer.engine.trunk_health import TrunkHealth
 
 _BURST_S = 0.1  # a carrier counts over a second: we spread what we place over it
 _HOUR_S = 3_600.0
-_NODE = "node"
+_NODE, _LOAD = "node", "load"
 NO_BOUND = 1_000_000
 
 
@@ -63,6 +64,7 @@ class Budgets:
         self.claiming = asyncio.Lock()  # from the offers to what the claim took of them
         self.node = NO_LIMITS
         self.health = TrunkHealth()
+        self.load = NodeLoad()
 
     def room(self, project: Project, trunk: Trunk, at_s: float, now: datetime) -> Room:
         """What bounds this project's calls now, whatever the others want."""
@@ -73,6 +75,7 @@ class Budgets:
             (Limit.CPS, self.calls_now(trunk, at_s)),
             (Limit.CALLER_NUMBER_LIMIT, self.caller_numbers_left(project, trunk, at_s, now)),
             (Limit.NODE, min(channels, rate)),
+            (Limit.NODE_LOAD, self.load_left(at_s)),
             (Limit.TRUNK_FAILING, NO_BOUND if tries is None else tries),
         ))  # fmt: skip
 
@@ -92,6 +95,11 @@ class Budgets:
         channels = NO_BOUND if most is None else max(0, most - len(self._floor.calls) - self._reserved.total())
         return channels, NO_BOUND if rate is None else self._whole(_NODE, rate, at_s)
 
+    def load_left(self, at_s: float) -> int:
+        """How many calls the machine bears at this moment."""
+        rate = self.load.max_cps
+        return NO_BOUND if rate is None else self._whole(_LOAD, rate, at_s)
+
     @contextmanager
     def reserved(self, trunk: Trunk, calls: int) -> Iterator[None]:
         """Channels for calls that are being claimed: nobody else may count on them meanwhile."""
@@ -106,15 +114,17 @@ class Budgets:
         self._spend(trunk.id, trunk.max_cps, calls, at_s)
         if self.node.max_cps is not None:
             self._spend(_NODE, self.node.max_cps, calls, at_s)
+        if self.load.max_cps is not None:
+            self._spend(_LOAD, self.load.max_cps, calls, at_s)
         if calls:
+            self.load.placed(calls, at_s)
             self.health.tried(trunk.id, at_s)
 
     def wait_s(self, trunk: Trunk, at_s: float) -> float:
-        """When the next call is allowed by the rates of trunk and node."""
-        missing = (1 - self._refill(trunk.id, trunk.max_cps, at_s)) / float(trunk.max_cps)
-        if self.node.max_cps is not None:
-            missing = max(missing, (1 - self._refill(_NODE, self.node.max_cps, at_s)) / float(self.node.max_cps))
-        return max(0.0, missing)
+        """When the next call is allowed by the rates of trunk and node, and by the node's load."""
+        rates = ((trunk.id, trunk.max_cps), (_NODE, self.node.max_cps), (_LOAD, self.load.max_cps))
+        missing = [(1 - self._refill(key, rate, at_s)) / float(rate) for key, rate in rates if rate is not None]
+        return max(0.0, *missing)
 
     # --- caller numbers ---
 
@@ -178,13 +188,13 @@ class Budgets:
 
     # --- rates ---
 
-    def _whole(self, key: UUID | str, rate: Decimal, at_s: float) -> int:
+    def _whole(self, key: UUID | str, rate: Decimal | float, at_s: float) -> int:
         return max(0, int(self._refill(key, rate, at_s) + 1e-9))
 
-    def _spend(self, key: UUID | str, rate: Decimal, calls: int, at_s: float) -> None:
+    def _spend(self, key: UUID | str, rate: Decimal | float, calls: int, at_s: float) -> None:
         self._tokens[key] = (self._refill(key, rate, at_s) - calls, at_s)
 
-    def _refill(self, key: UUID | str, per_second: Decimal, at_s: float) -> float:
+    def _refill(self, key: UUID | str, per_second: Decimal | float, at_s: float) -> float:
         rate = float(per_second)
         most = max(1.0, rate * _BURST_S)
         tokens, since = self._tokens.get(key, (most, at_s))

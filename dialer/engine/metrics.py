@@ -42,6 +42,9 @@ class Metrics:
             "waihu_journal_failures", "Batches that could not be written", registry=registry
         )
         self.loop_blocked = Counter("waihu_loop_blocked", "Times the event loop was blocked", registry=registry)
+        self.loop_late = Gauge(
+            "waihu_loop_late_seconds", "How late the event loop wakes up, mean of some seconds", registry=registry
+        )
         self.up = Gauge("waihu_up", "1 when the thing can be used", ["what"], registry=registry)
         of_project = ["project"]
         self.tick = Histogram(

@@ -204,7 +204,7 @@ class Placing:
                 placed, limit_of_claim, why = await self._claim_and_send(project, trunk, wish.count)
             limit = limit_of_claim or wish.limit
         self._note(project, wish.snapshot, wish.decision, limit, why, place=placed)
-        waits_for_rate = limit in (Limit.CPS, Limit.NODE) and placed == min(wanted, wish.count)
+        waits_for_rate = limit in (Limit.CPS, Limit.NODE, Limit.NODE_LOAD) and placed == min(wanted, wish.count)
         return self._budgets.wait_s(trunk, self._clock.monotonic()) if waits_for_rate else self._config.tick_s
 
     def _give_up(self, snapshot: Snapshot, decision: Decision) -> None:

@@ -208,7 +208,8 @@ class Engine:
         keep("reconcile", self._rounds.run)
         keep("status", self._upkeep.show_status)
         keep("partitions", self._upkeep.keep_partitions)
-        keep("watchdog", lambda: watch_the_loop(self._clock, parts.metrics, blocked_s=self.config.loop_blocked_s))
+        blocked_s = self.config.loop_blocked_s
+        keep("watchdog", lambda: watch_the_loop(self._clock, parts.metrics, parts.budgets.load, blocked_s=blocked_s))
 
     async def stop(self) -> None:
         """No new calls; what is known is written; the lease goes back. Conversations go on in Asterisk."""

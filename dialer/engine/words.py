@@ -42,6 +42,10 @@ LIMITS: dict[str, Words] = {
         "本项目的透传号码均已达到各自的呼叫上限。",
     ),
     "node": Words("The node carries as many calls as it may.", "本节点的并发或每秒呼叫数已达上限。"),
+    "node_load": Words(
+        "The node is too busy: it places fewer new calls until its event loop is in time again.",
+        "本节点负载过高,暂时减少新呼叫,待处理恢复及时后自动恢复。",
+    ),
     "leads": Words("No lead can be called now.", "目前没有可拨打的名单。"),
     "sample": Words("The sample of the trial is full.", "试呼样本已满。"),
     "recording": Words("There is no room for recordings.", "录音空间不足。"),

@@ -44,6 +44,7 @@ class Limit(StrEnum):
     TRUNK_FAILING = "trunk_failing"  # one call after the other ended as its fault
     CPS = "cps"
     NODE = "node"  # the node's channels, or its rate
+    NODE_LOAD = "node_load"  # its processor is busy, so everything is late
     CALLER_NUMBER = "caller_number"  # none is active on the trunk
     CALLER_NUMBER_LIMIT = "caller_number_limit"  # each of them carries as much as it may
     LEADS = "leads"  # no lead can be called now
