@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,6 +12,10 @@ from dialer.domain.pacing.lifetable import Array
 from dialer.domain.pacing.tail import at_least, at_least_exactly, waves
 
 _SMALL_VARIANCE, _LARGE_VARIANCE = 2.5, 4.0  # below: exact; above: by cumulants; between: the one fades into the other
+_BURST, _BURST_CALLS = (
+    1e-4,
+    8.0,
+)  # a burst of more abandoned calls than there is room for may be so likely; a larger room needs no look
 
 Rows = NDArray[np.intp]
 
@@ -32,11 +38,13 @@ class Costs:
         self._calls = int(np.count_nonzero(rows < CALL_ROWS))
         self._answers = counts[:CALL_ROWS] @ forecast.chances[:CALL_ROWS]
 
-    def most(self, theta: float, at_most: int) -> int:
-        """How many new calls can be placed before one costs more than theta."""
+    def most(self, theta: float, at_most: int, room: float = math.inf) -> int:
+        """How many new calls can be placed before one costs more than theta, or before more than `room` answers at a time could find nobody."""
         done, block = 0, 4
         while done < at_most:
             dear = self._of_new(done, block) > theta
+            if room < _BURST_CALLS:
+                dear |= self._of_new(done, block, math.floor(room)) > _BURST
             if dear.any():
                 return min(at_most, done + int(dear.argmax()))
             done, block = done + block, block * 2
@@ -53,9 +61,9 @@ class Costs:
         rows = np.delete(self._rows, int(np.argmax(self._rows == row)))
         return Costs(self._forecast, rows, self._free, self._gone, self._leaving)
 
-    def _of_new(self, first: int, count: int) -> Array:
-        """The cost of a new call when `first`, first + 1, ... others are placed with it."""
-        forecast = self._forecast
+    def _of_new(self, first: int, count: int, beyond: int = 0) -> Array:
+        """The chance that the answer of a new call finds nobody free, and `beyond` others neither, when `first`, first + 1, ... calls are placed with it."""
+        forecast, there = self._forecast, self._there + beyond
         others = np.arange(first, first + count)[:, None]
         mean, variance, third = self._floor[:, None, :] + others * forecast.new[:, None, :]
         # Which way is taken depends on the sum alone, and changes little by little, so that the order of two sums is not lost: far out in
@@ -64,17 +72,15 @@ class Costs:
         exact, small = int(np.count_nonzero(size < _LARGE_VARIANCE)), int(np.count_nonzero(size < _SMALL_VARIANCE))
         found: Array = np.zeros(count)
         if exact:
-            found[:exact] = self._exactly(mean[:exact], first) @ forecast.shares
+            found[:exact] = self._exactly(there, mean[:exact], first) @ forecast.shares
         if small < count:
             doubt = forecast.doubt * (self._answers + others[small:] * forecast.new_chances)
-            rough = (
-                at_least(self._there, mean[small:], variance[small:] + doubt * doubt, third[small:]) @ forecast.shares
-            )
+            rough = at_least(there, mean[small:], variance[small:] + doubt * doubt, third[small:]) @ forecast.shares
             faded = np.minimum(1, (size[small:] - _SMALL_VARIANCE) / (_LARGE_VARIANCE - _SMALL_VARIANCE))
             found[small:] += faded * (rough - found[small:])
         return found
 
-    def _exactly(self, mean: Array, first: int) -> Array:
+    def _exactly(self, there: Array, mean: Array, first: int) -> Array:
         forecast = self._forecast
         chances = np.concatenate((forecast.chances[self._rows], self._leaving))
         wave = waves(chances[: self._calls]).prod(axis=0) * waves(-chances[self._calls :]).prod(axis=0).conj()
@@ -82,4 +88,4 @@ class Costs:
         several = [wave * new**first] if first else [wave]
         for _ in range(len(mean) - 1):
             several.append(several[-1] * new)
-        return at_least_exactly(self._there, mean, np.array(several))
+        return at_least_exactly(there, mean, np.array(several))

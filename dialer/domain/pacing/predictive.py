@@ -81,7 +81,7 @@ class Predictive:
         rows = rows_of(running, detecting)
         costs = Costs(self._forecast, rows, snapshot.ready - waiting, *_leaving(self._forecast, snapshot, leaving))
         at_most = _CALLS_FOR_AGENT * crew - len(snapshot.in_flight)
-        place = costs.most(theta, at_most)
+        place = costs.most(theta, at_most, self.steering.window_room)
         cancel: tuple[UUID, ...] = ()
         if place == 0 and snapshot.ready <= waiting and snapshot.cancel_after_s is not None:
             cancel = _too_many(costs, snapshot, theta)

@@ -15,11 +15,11 @@ _PERIOD_ANSWERS_OF_AGENT = 240.0  # a shift's; a longer period shows by its answ
 _CREDIT = 0.3
 _FIRST_ANSWERS_OF_FEW, _FIRST_ANSWERS, _FIRST_ANSWERS_OF_AGENT = 150.0, 1_200.0, 60.0
 # With fewer calls than this (and than this share of the aim) left theta shrinks with the square; in small teams, where a call is long in earning, to almost nothing.
-_RESERVE, _RESERVE_OF_AIM, _LEAST_CARE, _LEAST_CARE_FROM_AGENTS = 2.0, 0.5, 0.3, 20.0
+_RESERVE, _RESERVE_OF_AIM, _LEAST_CARE, _LEAST_CARE_FROM_AGENTS = 2.0, 0.8, 0.3, 20.0
 # The guard: so many calls beyond the room nothing is risked any more.
 _DEBT_CALLS_OF_AGENT, _DEBT_CALLS = 0.08, 5.0
 # A quarter of an hour shall stay under two and a half caps, where so many calls are allowed in it that it is not ruled by chance; with fewer than
-# `_WINDOW_CALLS` left under a little less (what rings can still be abandoned) theta shrinks. A crew of which half has left is still guarded.
+# `_WINDOW_CALLS` left under a little less (what rings can still be abandoned) theta shrinks. A crew of which two thirds have left is still guarded.
 _WINDOW_S, _WINDOW_STEP_S, _WINDOW_CAPS, _WINDOW_SAYS, _WINDOW_CALLS, _WINDOW_LEAST = 900.0, 15.0, 2.4, 8.0, 4.0, 0.05
 _LOWEST, _HIGHEST = 0.13, 5.0  # of the cap
 _LIVE_ANSWERS = 50
@@ -116,11 +116,15 @@ class Steering:
         least = _LEAST_CARE * min(1.0, self.agents / _LEAST_CARE_FROM_AGENTS)
         reserve = max(_RESERVE, _RESERVE_OF_AIM * self.aim)
         of_budget = max(least, min(1.0, self.room / reserve)) ** 2
-        if self.busiest < _WINDOW_SAYS or self._allowed_lately < _WINDOW_SAYS / 2:
-            return of_budget
-        allowed, abandoned = self._allowed_lately, self.recent[0][2]
-        of_window = max(_WINDOW_LEAST, min(1.0, (allowed - self.abandoned + abandoned) / _WINDOW_CALLS)) ** 2
+        of_window = max(_WINDOW_LEAST, min(1.0, self.window_room / _WINDOW_CALLS)) ** 2
         return min(of_budget, of_window)
+
+    @property
+    def window_room(self) -> float:
+        """Abandoned calls that the present quarter of an hour still allows; endless where it is not guarded."""
+        if self.busiest < _WINDOW_SAYS or self._allowed_lately < _WINDOW_SAYS / 4:
+            return math.inf
+        return max(0.0, self._allowed_lately - self.abandoned + self.recent[0][2])
 
     @property
     def _allowed_lately(self) -> float:

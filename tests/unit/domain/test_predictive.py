@@ -9,12 +9,16 @@ from random import Random
 from typing import Any
 from uuid import UUID
 
+import numpy as np
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dialer.domain.pacing import FlightState, Limit, Mode, Observation, Seen, Snapshot
-from dialer.domain.pacing.predictive import Predictive
+from dialer.domain.pacing.beliefs import Running
+from dialer.domain.pacing.costs import Costs
+from dialer.domain.pacing.forecast import POINTS, rows_of
+from dialer.domain.pacing.predictive import Predictive, _busy
 from dialer.domain.states import AgentState
 from dialer.simulation import Floor, World, always
 
@@ -243,3 +247,18 @@ def test_a_simulated_day_keeps_the_cap_and_the_agents_busy(agents: int, cap: flo
     assert day.abandoned <= cap * day.answered
     assert day.abandoned >= 1
     assert day.utilisation > least
+
+
+@settings(deadline=None)
+@given(st.lists(ringing, max_size=40), st.lists(busy, max_size=40), st.integers(0, 20), st.integers(0, 9))
+def test_less_room_in_the_quarter_of_an_hour_never_means_more_calls(
+    flying: list[Flight], agents: list[Agent], ready: int, room: int
+) -> None:
+    policy = an_experienced_policy()
+    assert policy._forecast is not None
+    snapshot = a_snapshot(flying, agents, ready=ready)
+    running = Running(np.array([age for _, age in flying]), *_busy(snapshot.agents))
+    costs = Costs(
+        policy._forecast, rows_of(running, np.empty(0)), float(ready), np.zeros(POINTS), np.empty((0, POINTS))
+    )
+    assert costs.most(0.05, 200, room) <= costs.most(0.05, 200, room + 1) <= costs.most(0.05, 200)

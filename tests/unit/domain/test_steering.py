@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -100,3 +101,17 @@ def test_a_crew_of_which_half_has_left_is_guarded_as_before_and_one_that_was_alw
     usual = steering(5_200, 65).theta
     assert after_a_bad_quarter_of_an_hour(answers_before=140).theta < usual / 2
     assert after_a_bad_quarter_of_an_hour(answers_before=70).theta > usual / 2
+
+
+def test_a_quarter_of_an_hour_says_how_many_calls_may_still_be_lost_in_it_also_when_half_of_the_crew_has_left() -> None:
+    found = Steering()
+    for minute in range(60):
+        found.see(60.0 * minute, 60.0, 0.03, 20, 10 * minute, 0)
+    assert 10.0 < found.window_room <= 11.0
+    for minute in range(60, 80):
+        found.see(60.0 * minute, 60.0, 0.03, 10, 600 + 5 * (minute - 60), 3 if minute > 70 else 0)
+    assert 2.0 < found.window_room < 3.0
+
+
+def test_a_floor_that_never_was_large_has_no_room_to_keep_in_a_quarter_of_an_hour() -> None:
+    assert steering(900, 20, agents=5).window_room == math.inf
