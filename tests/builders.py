@@ -138,6 +138,19 @@ async def a_project(
     return await projects.load_project(pool, made.id)
 
 
+async def a_script(conn: Connection, project_id: UUID, *, name: str = "话术") -> None:
+    """A published script of one section, given to a project."""
+    script_id = await conn.fetchval("insert into scripts (name, created_at) values ($1, $2) returning id", name, NOON)
+    document = {"title": name, "sections": [{"name": "opening", "title": "开场", "text": "您好"}]}
+    await conn.execute("insert into script_versions values ($1, 1, $3, $2, $2)", script_id, NOON, document)
+    await conn.execute(
+        "insert into script_assignments (project_id, script_id, version, began_at) values ($1, $2, 1, $3)",
+        project_id,
+        script_id,
+        NOON,
+    )
+
+
 async def a_lead(conn: Connection, project_id: UUID, **columns: Any) -> int:
     """A new lead of a project, with a number of its own; `columns` are those of `leads`."""
     given = {"project_id": project_id, "number": a_number()} | columns

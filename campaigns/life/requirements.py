@@ -171,7 +171,7 @@ CHECKS: Final[dict[Requirement, _Check]] = {
     Requirement.CALLER_NUMBER: _Check(_caller_number, "Put a caller number on its list that may be shown: active, of its trunk, for its purpose, with a certificate that is not over."),
     Requirement.CERTIFICATES: _Check(_certificates, "Keep a certificate that is valid today for each of these caller numbers, or take them off the list."),
     Requirement.SCRIPT: _Check(
-        lambda facts: (facts.script is not None, facts.script or "none"), "Write its script."
+        lambda facts: (facts.script is not None, facts.script or "none"), "Publish a script and give it to the project (an agentless one: a survey)."
     ),
     Requirement.DATA: _Check(
         lambda facts: (facts.has_data, "there" if facts.has_data else "none"),

@@ -16,7 +16,7 @@ from campaigns.life.watching import AlarmKind, clear_alarms
 from campaigns.projects import Project, load_project
 from campaigns.scripts.assignments import script_of_project
 from campaigns.sql import Connection, OneConnection
-from campaigns.states import Stage
+from campaigns.states import DialMode, Stage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,17 +172,15 @@ async def facts_of(conn: Connection, project: Project, now: datetime, *, why: st
 
 
 async def script_of(conn: Connection, project: Project) -> str | None:
-    """What the agents of a project read from, in a few words; None: nothing. A script in use is always a published version."""
-    if (assignment := await script_of_project(conn, project.id)) is not None:
-        said = f"{assignment.used.name} {assignment.used.version}"
-        return (
-            said
-            if assignment.trial is None
-            else f"{said}, {assignment.trial_percent} % {assignment.trial.name} {assignment.trial.version}"
-        )
-    if project.survey is not None:
-        return f"survey {project.survey.version}"
-    return f"{len(project.script)} characters" if project.script.strip() else None
+    """What speaks in a project, in a few words: the published version its agents read, or the survey of an agentless one; None: nothing. A script in use is always published."""
+    if project.mode is DialMode.AGENTLESS:
+        return None if project.survey is None else f"survey {project.survey.version}"
+    if (assignment := await script_of_project(conn, project.id)) is None:
+        return None
+    said = f"{assignment.used.name} {assignment.used.version}"
+    if assignment.trial is None:
+        return said
+    return f"{said}, {assignment.trial_percent} % {assignment.trial.name} {assignment.trial.version}"
 
 
 async def possible(conn: Connection, project: Project, now: datetime) -> dict[Step, list[Found]]:

@@ -11,7 +11,7 @@ import pytest
 
 from campaigns.projects import load_project
 from dialer.cli.exits import Exit
-from tests.builders import a_lead, a_trunk
+from tests.builders import a_lead, a_script, a_trunk
 from tests.campaigns.test_claim_rules import a_rule, under
 from tests.cli.terminal import Waihu, run_in_thread
 
@@ -35,14 +35,15 @@ async def test_a_project_is_signed_and_led_into_its_trial_and_says_what_is_missi
         code, refused = waihu("project", "step", "秋季", "begin_trial")
         assert code == Exit.REFUSED
         assert "step_refused" in refused
-        for sentence in ("Write its script", "Import leads", "Choose a rule pack", "Record the client's sign-off"):
+        for sentence in ("Publish a script", "Import leads", "Choose a rule pack", "Record the client's sign-off"):
             assert sentence in refused, "everything at once"
         return waihu("project", "life", "秋季")[1]
 
     found = await run_in_thread(make)
     assert found["life"] == "draft"
-    project_id = (await pool.fetchrow("update projects set script = '您好' returning id"))["id"]  # type: ignore[index]
+    project_id = await pool.fetchval("select id from projects")
     await pool.execute("update caller_numbers set certified = '{[2000-01-01,2100-01-01)}'")
+    await a_script(pool, project_id)
     await a_lead(pool, project_id)
     await under(pool, await load_project(pool, project_id), a_rule("attempts", most=50))
 

@@ -25,7 +25,7 @@ from campaigns.release import EndedAttempt, WrapUp, finish, wrap_up
 from campaigns.sql import Pool
 from campaigns.states import DialMode, ProjectState, Stage
 from campaigns.teams import add_team, set_team
-from tests.builders import NOON, a_lead, a_project, a_request, an_agent
+from tests.builders import NOON, a_lead, a_project, a_request, a_script, an_agent
 from tests.campaigns.test_claim_rules import a_rule, under
 
 pytestmark = pytest.mark.services
@@ -36,7 +36,7 @@ LEADER = By(actor="li", role="team_leader")
 async def ready(pool: Pool, *, leads: int = 6, **settings: Any) -> Project:
     """A draft with sign-offs that has all but the client's word."""
     project = await a_project(
-        pool, state=ProjectState.DRAFT, sign_offs=True, script="您好", trial_size=4, mode="predictive", max_attempts=9,
+        pool, state=ProjectState.DRAFT, sign_offs=True, trial_size=4, mode="predictive", max_attempts=9,
         daily_cap_per_number=9, **settings,
     )  # fmt: skip
     await set_team(
@@ -44,6 +44,7 @@ async def ready(pool: Pool, *, leads: int = 6, **settings: Any) -> Project:
     )
     project = await under(pool, project, a_rule("attempts", most=50))
     await certified(pool)
+    await a_script(pool, project.id)
     for _ in range(leads):
         await a_lead(pool, project.id)
     return await projects.load_project(pool, project.id)
@@ -152,7 +153,7 @@ async def test_a_project_goes_through_its_whole_life_and_each_step_is_kept_with_
     stop, lift = kept[4], kept[5]
     assert (stop.actor, stop.role, stop.why) == ("li", "team_leader", "客户投诉")
     assert lift.changed == "话术第三段"
-    assert kept[0].found["script"] == "2 characters"
+    assert kept[0].found["script"] == "话术 1"
     assert kept[0].found["rule_pack"] == "test@1"
     assert [one.used_by for one in await sign_offs_of(pool, project.id)] == [
         "begin_trial",

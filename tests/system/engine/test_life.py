@@ -25,6 +25,7 @@ from dialer.web.parts import PARTS
 from lab.carrier import Behaviour
 from recorder.file_keys import FileKeys
 from recorder.keyring import KeySource
+from tests.builders import a_script
 from tests.campaigns.test_claim_rules import a_rule, under
 from tests.system.engine.conftest import Floor
 from tests.web.client import Person
@@ -157,9 +158,10 @@ async def test_a_project_lives_from_its_draft_to_its_archive_with_every_signatur
 ) -> None:
     await floor.start()
     project = await floor.project(
-        state=ProjectState.DRAFT, sign_offs=True, script="您好", trial_size=3, wrap_up_limit_s=60, mode="progressive"
+        state=ProjectState.DRAFT, sign_offs=True, trial_size=3, wrap_up_limit_s=60, mode="progressive"
     )
     await floor.pool.execute("update caller_numbers set certified = '{[2000-01-01,2100-01-01)}'")
+    await a_script(floor.pool, project.id)
     project = await under(floor.pool, project, a_rule("attempts", most=50))
     async with a_house(floor, tmp_path) as house:
         manager = Manager(house, await house.person(Role.PROJECT_MANAGER), project)
