@@ -153,6 +153,11 @@ def print_summary(console: Console, result: dict[str, Any], path: Path) -> None:
         "caller numbers",
         f"{len(result['caller_numbers'])}; of the callee's province in {at_home['shown']} of {at_home['possible']} calls",
     )
+    script = result["script"]
+    table.add_row(
+        "script",
+        f"{script.get('complete', 0)} calls to its end, {script.get('screened_out', 0)} screened out, {script['clauses_read']} clauses read",
+    )
     _add_pace(table, result)
     for title in ("gates", "outcomes", "behaviours", "dispositions"):
         table.add_section()

@@ -24,6 +24,7 @@ from lab.carrier.behaviour import Behaviour
 from lab.demo import compare, evidence, pace, report
 from lab.demo.burning import Burning
 from lab.demo.house import House
+from lab.demo.script import gone_through, use_script
 from lab.demo.view import Picture, draw
 from lab.floor import ADMIN, Floor
 from lab.population import CITY, population
@@ -142,6 +143,7 @@ class Demo:
         }
         staffed = await furnish(admin, agents=options.agents, project=project)
         people = population(options.seed, options.people, MIXED)
+        await use_script(admin, staffed.project_id)
         await self.house.know_places(self.floor.config_path, self.floor.run_dir)
         await self.house.forbid(admin, staffed.project_id, people, Random(f"{options.seed}/house"))
         await asyncio.gather(
@@ -205,6 +207,7 @@ class Demo:
                 waits_ms = await evidence.answer_to_bridge_ms(connection)
                 connecting_ms = await evidence.agent_to_bridge_ms(connection)
                 leaks = await _leaks(connection)
+                script, unfinished = await gone_through(connection)
                 paced = await pace.measured(connection, staffed.project_id)
         with self.console.status("asking the simulator what it would have said"):
             foreseen = None if paced is None else await asyncio.to_thread(self._forecast, paced)
@@ -222,6 +225,7 @@ class Demo:
         )  # fmt: skip
         result = report.figures(facts)
         result["first_call_s"] = self.first_call_s
+        result["script"] = script
         result["gates"] = gates = await self.house.held_back(admin, staffed.project_id)
         with self.console.status("burning the day's recordings, and reading them again"):
             async with self._database() as connection:
@@ -230,6 +234,7 @@ class Demo:
         found = [
             *facts.mismatches,
             *unburned,
+            *unfinished,
             *(self.house.not_held_back(gates) if options.once else []),
             *self.house.called_all_the_same(carrier),
             *report.contradictions_of_sums(result),

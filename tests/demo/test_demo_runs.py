@@ -68,6 +68,9 @@ def test_list_is_dialled_to_its_end_and_every_book_agrees(name: str, mode: str) 
     assert result["gates"]["do_not_call"] > 0
     assert result["gates"]["blind_region"] > 0
     assert len(result["caller_numbers"]) > 3
+    assert result["script"]["complete"] + result["script"].get("screened_out", 0) >= result["dispositions"].get(
+        "agreed", 0
+    )
     assert result["shown_at_home"]["shown"] == result["shown_at_home"]["possible"] > 0
     assert result["attempts"] >= 60
     assert result["answered"] == result["carrier_answered"] == result["recordings"] + result["gone_before_a_sound"] > 0
