@@ -55,6 +55,7 @@ PEOPLE: Mapping[str, float] = {
     "do_not_call": 0.03,
 }
 """What agents choose: result → weight."""
+_LATER = "busy_now"
 
 DISPOSITIONS: list[dict[str, Any]] = [
     {"code": "agreed", "label_zh": "成功", "label_en": "Agreed", "effect": "final"},
@@ -244,7 +245,9 @@ class Robot:
                 self.notes.holds += 1
                 await api.post("/desk/me/hold")
                 return
-            await asyncio.sleep(talk_s)
+            began = asyncio.get_running_loop().time()
+            await self._read(api, str(agent.get("attempt_id")))
+            await asyncio.sleep(max(0.0, began + talk_s - asyncio.get_running_loop().time()))
         self.notes.hung_up.add(str(agent.get("attempt_id")))
         await api.post("/desk/me/hang-up")
 
@@ -263,19 +266,30 @@ class Robot:
             await self._say(api, str(agent.get("attempt_id")), body)
         except asyncio.CancelledError:
             if self.notes.state not in {"wrap_up", "away"}:
-                self._done(code)  # the feed was faster than the answer: we are wrapped up
+                self._done(body["disposition"])  # the feed was faster than the answer: we are wrapped up
             raise
-        self._done(code)
+        self._done(body["disposition"])
 
-    async def _say(self, api: ApiClient, attempt_id: str, body: Mapping[str, Any]) -> None:
-        """Give the result; when the project's script is not done with, do that first."""
+    async def _read(self, api: ApiClient, attempt_id: str) -> None:
+        """Go through the script, if the project has one."""
         try:
-            await api.post("/desk/me/wrap-up", body)
-        except ApiRefused as error:
-            if error.error_id not in WAITS:
-                raise
             await go_through(api, attempt_id, self._random)
-            await api.post("/desk/me/wrap-up", body)
+        except ApiRefused as error:
+            if error.error_id != "script_none":
+                raise
+
+    async def _say(self, api: ApiClient, attempt_id: str, body: dict[str, Any]) -> None:
+        """Give the result; when the script is not done with, do what can still be done, and else say that they will be called again."""
+        for again in (body["disposition"], _LATER):
+            try:
+                await api.post("/desk/me/wrap-up", body)
+                return
+            except ApiRefused as error:
+                if error.error_id not in WAITS:
+                    raise
+            await self._read(api, attempt_id)
+            body["disposition"] = again
+        await api.post("/desk/me/wrap-up", body)
 
     def _done(self, code: str) -> None:
         self.notes.calls += 1

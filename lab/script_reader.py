@@ -6,14 +6,14 @@ from collections.abc import Mapping
 from random import Random
 from typing import Any, Final
 
-from lab.api_client import ApiClient
+from lab.api_client import ApiClient, ApiRefused
 
 WAITS: Final = frozenset({"question_required", "selection_required", "clause_required"})
 """What a result is refused with while the script is not done."""
 
 
 async def go_through(api: ApiClient, attempt_id: str, random: Random, chosen: Mapping[str, Any] | None = None) -> Any:
-    """All of the script of this call, to its end; gives what the desk shows then. `chosen`: answers that are not left to chance."""
+    """All of the script of this call, to its end, as far as it can still be read; gives what the desk shows then. `chosen`: answers that are not left to chance."""
     at = "/desk/me/script"
     shown = await api.get(at)
     while (question := shown["question"]) is not None:
@@ -22,7 +22,11 @@ async def go_through(api: ApiClient, attempt_id: str, random: Random, chosen: Ma
         shown = await api.put(f"{at}/answers/{name}", {"attempt_id": attempt_id, "answer": given})
     for section in shown["sections"]:
         if section["must_read_before"] and section["read_at_ms"] is None:
-            shown = await api.post(f"{at}/sections/{section['name']}/read", {"attempt_id": attempt_id})
+            try:
+                shown = await api.post(f"{at}/sections/{section['name']}/read", {"attempt_id": attempt_id})
+            except ApiRefused as error:
+                if error.error_id != "call_over":
+                    raise
     for selection in shown["selections"]:
         if selection["required_before"] and selection["answer"] is None:
             one = random.choice([option["code"] for option in selection["options"]])

@@ -134,10 +134,11 @@ async def answer(
 _READ = """
 insert into script_reads (attempt_id, section, read_at, offset_ms, user_id)
 select a.id, $2, $3::timestamptz, greatest(0, round(extract(epoch from $3::timestamptz - coalesce(a.answered_at, $4::timestamptz)) * 1000)), $5
-from attempts a where a.id = $1 and coalesce(a.answered_at, $4) is not null
+from attempts a where a.id = $1 and coalesce(a.answered_at, $4) is not null and (a.ended_at is null or a.ended_at >= $3)
 on conflict (attempt_id, section) do update set section = excluded.section
 returning section
 """
+_OVER = "select ended_at is not null from attempts where id = $1"
 
 
 async def mark_read(
@@ -145,17 +146,27 @@ async def mark_read(
 ) -> Response:  # fmt: skip
     """Keep that a section was read now, as a place in the recording; the first time counts. `answered_at` is used while the database does not know it yet.
 
-    Errors: Missing `attempt_unknown`, `script_none`, `section_unknown`; Conflict `call_not_answered`.
+    Errors: Missing `attempt_unknown`, `script_none`, `section_unknown`; Conflict `call_not_answered`, `call_over`.
     """
     async with conn.transaction():
         response = await _opened(conn, attempt_id)
         if section not in {one.name for one in response.script.document.sections}:
             raise Missing("section_unknown", f"The script has no section {section!r}.", section=section)
-        if await conn.fetchval(_READ, attempt_id, section, now, answered_at, user_id) is None:
+        if (
+            section not in response.read
+            and await conn.fetchval(_READ, attempt_id, section, now, answered_at, user_id) is None
+        ):
+            if await conn.fetchval(_OVER, attempt_id):
+                raise call_over()
             raise Conflict("call_not_answered", "Nobody has answered yet, so nothing can have been read to them.")
         again = await response_of(conn, attempt_id)
     assert again is not None  # noqa: S101 -- it was there in this transaction
     return again
+
+
+def call_over() -> Conflict:
+    """Nobody hears any more what is read."""
+    return Conflict("call_over", "The call is over: what was not read to the customer then was not read.")
 
 
 _EFFECT = "select effect from dispositions where project_id = $1 and code = $2"

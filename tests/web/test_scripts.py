@@ -124,6 +124,11 @@ async def test_the_desk_leads_the_agent_through_the_script_and_forgets_nothing(h
     ticked = await answers("mood", ["angry", "calm"])
     assert [one["answer"] for one in ticked["selections"]] == [None, ["calm", "angry"]]
     assert await house.pool.fetchval("select count(*) from script_answers where user_id = $1", agent.user_id) == 4
+    house.feed.publish(
+        "agent", str(agent.agent_id), {"state": "wrap_up", "project_id": str(project.id), "attempt_id": call}
+    )
+    late = await agent.ask("POST", "/desk/me/script/sections/cooling_off/read", {"attempt_id": call})
+    assert (late.status, late.error_id) == (409, "call_over")
     found = await agent.get("/desk/me/script/objections", search="有保险")
     assert found["objections"][0]["answer"].startswith("王芳，有保障说明")
 

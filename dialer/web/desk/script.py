@@ -75,10 +75,12 @@ async def put_answer(call: Call, agent_id: AgentRef, name: Name, body: GivenAnsw
     "POST", "/desk/{agent_id}/script/sections/{name}/read", roles=DESK, summary="Say that a section was read out"
 )
 async def mark_read(call: Call, agent_id: AgentRef, name: Name, body: ReadOut) -> DeskScript:
-    """Kept as the place in the recording; the first time counts."""
+    """Kept as the place in the recording; the first time counts. Refused when the call is over: nobody hears it any more."""
     agent = whose(call, agent_id)
     async with call.transaction() as conn:
         await _theirs(call, conn, agent, body.attempt_id)
+        if _live(call, agent).get("state") == "wrap_up":  # the engine knows of the end first
+            raise responses.call_over()
         response = await responses.mark_read(
             conn, body.attempt_id, name, now=call.now, answered_at=_answered_at(call, body.attempt_id), user_id=call.identity.user_id
         )  # fmt: skip

@@ -113,6 +113,18 @@ async def test_nothing_is_read_to_nobody_but_the_engine_may_know_of_the_answer_f
         assert known.read["risk"].offset_ms == 3000
 
 
+async def test_what_is_read_when_the_call_is_over_was_not_read(pool: Pool, project: Project) -> None:
+    await in_use(pool, project, SCRIPT)
+    call = await a_talk(pool, project, over=True)
+    async with pool.acquire() as conn:
+        with pytest.raises(Conflict) as refused:
+            await mark_read(conn, call, "risk", now=NOON + timedelta(seconds=1))
+        assert refused.value.error_id == "call_over"
+        assert (await mark_read(conn, call, "risk", now=NOON)).read["risk"].offset_ms == 0
+        again = await mark_read(conn, call, "risk", now=NOON + timedelta(seconds=9))
+        assert again.read["risk"].offset_ms == 0, "said again, it stays what it was"
+
+
 async def test_a_result_is_refused_by_the_name_of_what_is_missing(pool: Pool, project: Project) -> None:
     await in_use(pool, project, SCRIPT)
     call = await a_talk(pool, project)
