@@ -82,7 +82,9 @@ async def test_what_could_become_a_command_or_makes_no_sense_is_refused(house: H
     assert (answer.status, answer.error_id) == (422, "invalid_request")
 
 
-async def test_results_and_answers_are_those_of_the_version_and_numbers_are_masked(house: House) -> None:
+async def test_results_and_answers_are_those_of_the_version_and_numbers_are_masked(
+    house: House, caplog: pytest.LogCaptureFixture
+) -> None:
     project, planner = await a_project(house.pool), await house.person(Role.PROJECT_MANAGER)
     await planner.do("PUT", f"/projects/{project.id}/survey", DOCUMENT)
     lead_id = await a_lead(house.pool, project.id, number="+8613812345678")
@@ -106,3 +108,4 @@ async def test_results_and_answers_are_those_of_the_version_and_numbers_are_mask
     assert lines[1].endswith(",2026-06-01 12:00:00,2026-06-01 12:00:00,played,2,,")
     assert "12345678" not in lines[1]
     assert len(await house.audited("survey_answers_exported")) == 1
+    assert "Unhandled exception" not in caplog.text

@@ -24,13 +24,12 @@ from dialer.web.imports.apart import export_apart, import_apart, preview_apart
 from dialer.web.imports.job import Job
 from dialer.web.imports.types import ExportQuery, Import, ImportQuery, ListPreview, ListQuery, PreviewRow, Undo, Undone
 from dialer.web.imports.upload import receive
-from dialer.web.leads.export import ExportFormat
 from dialer.web.masking import scrubbed, scrubbed_fields, shown, without_numbers
 from dialer.web.projects.routes import there
 from dialer.web.roles import IMPORTERS, LEAD_READERS
+from dialer.web.sending import send_made
 
 CSV = "text/csv"
-_PIECE = 256 * 1024
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 TABLES = (
     CSV,
@@ -232,19 +231,8 @@ async def export_leads(call: Call, project_id: UUID, query: ExportQuery) -> web.
             path = Path(folder) / "leads"
             job = _job(call, project_id, path, "", ImportOptions(), what="export", export_format=query.format, export_state=query.state)  # fmt: skip
             await export_apart(job)
-            workbook = query.format is ExportFormat.XLSX
-            encoding = "gb18030" if query.format is ExportFormat.CSV_GB18030 else "utf-8"
-            named = f'attachment; filename="leads-{project_id}.{"xlsx" if workbook else "csv"}"'
-            kind = XLSX if workbook else f"{CSV}; charset={encoding}"
-            headers = {"Content-Type": kind, "Content-Disposition": named, "Cache-Control": "private, no-store"}
-            response = web.StreamResponse(headers=headers)
-            response.content_length = path.stat().st_size  # one system call
-            await response.prepare(call.request)
-            with path.open("rb") as file:  # read in a thread
-                while piece := await asyncio.to_thread(file.read, _PIECE):
-                    await response.write(piece)
-            await response.write_eof()
-            return response
+            named = f"leads-{project_id}.{query.format.suffix}"
+            return await send_made(call, path, media=query.format.media, file_name=named)
 
 
 @operation("POST", "/imports/{import_id}/undo", roles=IMPORTERS, summary="Take an import back")

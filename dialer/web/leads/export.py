@@ -33,6 +33,18 @@ class ExportFormat(StrEnum):
     CSV = "csv"  # UTF-8 with its mark, which spreadsheets know it by
     CSV_GB18030 = "csv-gb18030"
 
+    @property
+    def suffix(self) -> str:
+        """How the name of such a file ends."""
+        return "xlsx" if self is ExportFormat.XLSX else "csv"
+
+    @property
+    def media(self) -> str:
+        """Its Content-Type."""
+        if self is ExportFormat.XLSX:
+            return "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+        return f"text/csv; charset={'gb18030' if self is ExportFormat.CSV_GB18030 else 'utf-8'}"
+
     def writer(self, path: Path) -> Writer:
         """A writer of such files."""
         match self:

@@ -20,6 +20,7 @@ from dialer.web.identity import actor_of
 from dialer.web.life.types import DayDraft, KeptLog, KeptLogs, LogFile, LogFormat, LogsQuery, NewLog
 from dialer.web.projects.routes import there
 from dialer.web.roles import PLANNERS, REPORT_READERS
+from dialer.web.sending import send_made
 
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 MARKDOWN = "text/markdown; charset=utf-8"
@@ -70,17 +71,11 @@ async def export_log(call: Call, project_id: UUID, day: date, query: LogFile) ->
         await there(conn, project_id)
         kept = await daily_log.load(conn, project_id, day, query.version)
     workbook = query.format is LogFormat.XLSX
-    headers = {
-        "Content-Type": XLSX if workbook else MARKDOWN,
-        "Content-Disposition": f'attachment; filename="log-{day}-{kept.version}.{"xlsx" if workbook else "md"}"',
-        "Cache-Control": "private, no-store",
-    }
     with tempfile.TemporaryDirectory(prefix="export-", dir=call.deps.upload_dir) as folder:
         path = Path(folder) / "log"
         await asyncio.to_thread(write_log, kept, path, query.format)
-        response = web.FileResponse(path, headers=headers)
-        await response.prepare(call.request)  # sends it all
-    return response
+        named = f"log-{day}-{kept.version}.{'xlsx' if workbook else 'md'}"
+        return await send_made(call, path, media=XLSX if workbook else MARKDOWN, file_name=named)
 
 
 def write_log(kept: DailyLog, path: Path, kind: LogFormat) -> None:

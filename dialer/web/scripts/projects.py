@@ -15,8 +15,6 @@ from campaigns.sql import Connection
 from dialer.domain.errors import NotFound
 from dialer.web.api import operation
 from dialer.web.call import Call
-from dialer.web.imports.routes import CSV, XLSX
-from dialer.web.leads.export import ExportFormat
 from dialer.web.projects import types as project_types
 from dialer.web.projects.routes import there
 from dialer.web.roles import LEAD_READERS, PLANNERS, REPORT_READERS, SCRIPT_READERS
@@ -32,6 +30,7 @@ from dialer.web.scripts.types import (
     ShareDifference,
     UsedVersion,
 )
+from dialer.web.sending import send_made
 
 EXPORT_S = 120
 
@@ -100,19 +99,11 @@ async def export_answers(call: Call, project_id: UUID, query: AnswersOfQuery) ->
         script_id, version = await version_wanted(conn, project_id, query.script_id, query.version)
         script = await versions.ready(conn, script_id, version)
         await call.audit(conn, "script_answers_exported", "project", project_id, script=str(script_id), version=version, format=query.format.value)  # fmt: skip
-    workbook = query.format is ExportFormat.XLSX
-    encoding = "gb18030" if query.format is ExportFormat.CSV_GB18030 else "utf-8"
-    headers = {
-        "Content-Type": XLSX if workbook else f"{CSV}; charset={encoding}",
-        "Content-Disposition": f'attachment; filename="answers-{project_id}-{version}.{"xlsx" if workbook else "csv"}"',
-        "Cache-Control": "private, no-store",
-    }
     with tempfile.TemporaryDirectory(prefix="export-", dir=call.deps.upload_dir) as folder:
         path = Path(folder) / "answers"
         await write_answers(call.deps.pool, project, (script_id, version), script, path, kind=query.format, codes=query.codes)  # fmt: skip
-        response = web.FileResponse(path, headers=headers)
-        await response.prepare(call.request)  # sends it all
-    return response
+        named = f"answers-{project_id}-{version}.{query.format.suffix}"
+        return await send_made(call, path, media=query.format.media, file_name=named)
 
 
 async def version_wanted(

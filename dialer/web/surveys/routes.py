@@ -15,10 +15,9 @@ from dialer.domain.errors import BadRequest
 from dialer.web.api import operation
 from dialer.web.call import Call
 from dialer.web.commands import reload_project
-from dialer.web.imports.routes import CSV, XLSX
-from dialer.web.leads.export import ExportFormat
 from dialer.web.projects.routes import there
 from dialer.web.roles import LEAD_READERS, PLANNERS, PROJECT_READERS, REPORT_READERS
+from dialer.web.sending import send_made
 from dialer.web.surveys.export import write_answers
 from dialer.web.surveys.types import (
     AnswersQuery,
@@ -95,19 +94,11 @@ async def export_answers(call: Call, project_id: UUID, query: AnswersQuery) -> w
         await call.audit(
             conn, "survey_answers_exported", "project", project_id, version=kept.version, format=query.format.value
         )
-    workbook = query.format is ExportFormat.XLSX
-    encoding = "gb18030" if query.format is ExportFormat.CSV_GB18030 else "utf-8"
-    headers = {
-        "Content-Type": XLSX if workbook else f"{CSV}; charset={encoding}",
-        "Content-Disposition": f'attachment; filename="answers-{project_id}-{kept.version}.{"xlsx" if workbook else "csv"}"',
-        "Cache-Control": "private, no-store",
-    }
     with tempfile.TemporaryDirectory(prefix="export-", dir=call.deps.upload_dir) as folder:
         path = Path(folder) / "answers"
         await write_answers(call.deps.pool, project, kept, path, kind=query.format)
-        response = web.FileResponse(path, headers=headers)
-        await response.prepare(call.request)  # sends it all
-    return response
+        named = f"answers-{project_id}-{kept.version}.{query.format.suffix}"
+        return await send_made(call, path, media=query.format.media, file_name=named)
 
 
 async def _checked(call: Call, body: SurveyDocument) -> Checked:
