@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from dialer.domain.pacing.forecast import CALL_ROWS, POINTS, Forecast, cumulants
 from dialer.domain.pacing.lifetable import Array
-from dialer.domain.pacing.tail import at_least, at_least_exactly, waves
+from dialer.domain.pacing.tail import Waves, at_least, at_least_exactly, waves
 
 _SMALL_VARIANCE, _LARGE_VARIANCE = 2.5, 4.0  # below: exact; above: by cumulants; between: the one fades into the other
 _BURST, _BURST_CALLS = (
@@ -40,11 +40,11 @@ class Costs:
 
     def most(self, theta: float, at_most: int, room: float = math.inf) -> int:
         """How many new calls can be placed before one costs more than theta, or before more than `room` answers at a time could find nobody."""
+        beyond = math.floor(room) if room < _BURST_CALLS else None
         done, block = 0, 4
         while done < at_most:
-            dear = self._of_new(done, block) > theta
-            if room < _BURST_CALLS:
-                dear |= self._of_new(done, block, math.floor(room)) > _BURST
+            costs, bursts = self._of_new(done, block, beyond)
+            dear = costs > theta if bursts is None else (costs > theta) | (bursts > _BURST)
             if dear.any():
                 return min(at_most, done + int(dear.argmax()))
             done, block = done + block, block * 2
@@ -61,31 +61,39 @@ class Costs:
         rows = np.delete(self._rows, int(np.argmax(self._rows == row)))
         return Costs(self._forecast, rows, self._free, self._gone, self._leaving)
 
-    def _of_new(self, first: int, count: int, beyond: int = 0) -> Array:
-        """The chance that the answer of a new call finds nobody free, and `beyond` others neither, when `first`, first + 1, ... calls are placed with it."""
-        forecast, there = self._forecast, self._there + beyond
+    def _of_new(self, first: int, count: int, beyond: int | None) -> tuple[Array, Array | None]:
+        """The chance that the answer of a new call finds nobody free, and that `beyond` others do neither, when `first`, first + 1, ... calls are placed with it."""
+        forecast = self._forecast
         others = np.arange(first, first + count)[:, None]
         mean, variance, third = self._floor[:, None, :] + others * forecast.new[:, None, :]
         # Which way is taken depends on the sum alone, and changes little by little, so that the order of two sums is not lost: far out in
         # the tail the two are a call or two apart.
         size = variance @ forecast.shares
-        exact, small = int(np.count_nonzero(size < _LARGE_VARIANCE)), int(np.count_nonzero(size < _SMALL_VARIANCE))
-        found: Array = np.zeros(count)
-        if exact:
-            found[:exact] = self._exactly(there, mean[:exact], first) @ forecast.shares
+        small, exact = (int(n) for n in np.searchsorted(size, (_SMALL_VARIANCE, _LARGE_VARIANCE)))
+        waves_of = self._waves(first, exact) if exact else None
         if small < count:
             doubt = forecast.doubt * (self._answers + others[small:] * forecast.new_chances)
-            rough = at_least(there, mean[small:], variance[small:] + doubt * doubt, third[small:]) @ forecast.shares
-            faded = np.minimum(1, (size[small:] - _SMALL_VARIANCE) / (_LARGE_VARIANCE - _SMALL_VARIANCE))
-            found[small:] += faded * (rough - found[small:])
-        return found
+            sums = mean[small:], variance[small:] + doubt * doubt, third[small:]
 
-    def _exactly(self, there: Array, mean: Array, first: int) -> Array:
+        def chances(there: Array) -> Array:
+            rough: Array = at_least(there, *sums) @ forecast.shares if small < count else size[:0]
+            if waves_of is None:
+                return rough
+            found: Array = np.zeros(count)
+            found[:exact] = at_least_exactly(there, mean[:exact], waves_of) @ forecast.shares
+            if small < count:
+                faded = np.minimum(1, (size[small:] - _SMALL_VARIANCE) / (_LARGE_VARIANCE - _SMALL_VARIANCE))
+                found[small:] += faded * (rough - found[small:])
+            return found
+
+        return chances(self._there), None if beyond is None else chances(self._there + beyond)
+
+    def _waves(self, first: int, count: int) -> Waves:
         forecast = self._forecast
         chances = np.concatenate((forecast.chances[self._rows], self._leaving))
         wave = waves(chances[: self._calls]).prod(axis=0) * waves(-chances[self._calls :]).prod(axis=0).conj()
         new = waves(forecast.new_chances)
         several = [wave * new**first] if first else [wave]
-        for _ in range(len(mean) - 1):
+        for _ in range(count - 1):
             several.append(several[-1] * new)
-        return at_least_exactly(there, mean, np.array(several))
+        return np.array(several)

@@ -18,6 +18,7 @@ Groups = Mapping[str, Sequence[float]]  # answered and placed calls of each
 
 _WORTH = 0.5  # calls of an hour have the luck of their day in common: so much of a call counts as one of its own
 _HALF_LIFE = 3_000.0  # calls: the same as what the life table of ringing forgets by
+_KEEP = 0.5 ** (1 / _HALF_LIFE)
 _GROUPS = 32  # of a kind; the one that was dialled longest ago is forgotten for a new one
 _DAY_KEEP = 0.85  # of what was counted, from one day to the next
 _LEAST, _MOST = 0.2, 5.0
@@ -37,8 +38,7 @@ class Profile:
         for group in self._groups:
             group[0] += answered
             group[1] += 1
-        keep = 0.5 ** (1 / _HALF_LIFE)
-        self._lately = [self._lately[0] * keep + answered, self._lately[1] * keep + 1]
+        self._lately = [self._lately[0] * _KEEP + answered, self._lately[1] * _KEEP + 1]
 
     def move(self, context: Context) -> float:
         """From here on calls are dialled in these groups. Gives how many times better than until now they are expected to answer.
