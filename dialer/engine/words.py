@@ -35,7 +35,7 @@ LIMITS: dict[str, Words] = {
     ),
     "cps": Words("The trunk's rate of new calls is reached.", "中继的每秒新呼叫数已达上限。"),
     "caller_number": Words(
-        "The project has no active caller number on its trunk.", "项目在其中继上没有可用的透传号码。"
+        "No caller number of the project may be shown on its trunk now.", "项目在其中继上目前没有可以显示的透传号码。"
     ),
     "caller_number_limit": Words(
         "Every caller number of the project carries as many calls as it may.",
