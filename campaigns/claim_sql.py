@@ -65,6 +65,7 @@ _PROJECT = """
            ((($2::timestamptz at time zone p.zone)::date + 1) + p.window_start) at time zone p.zone as tomorrow
     from projects p
     where p.id = $1 and p.state = 'running'
+      and (not p.sign_offs or p.stage = 'formal' or $8::text = 'trial')     -- a trial that was signed for dials its sample and nothing else, whatever an engine believes
 """
 
 CLAIM: Final = f"""

@@ -239,7 +239,7 @@ async def update_project(conn: Connection, project_id: UUID, **settings: Any) ->
     """Change settings (`SETTINGS`). A running engine has to be told (`ReloadProject`); the caps hold from the next claim on by themselves.
 
     Errors: as `create_project`; Missing `project_unknown`; Conflict `project_begun` (sign-offs are asked for, or not, while it is a draft),
-    `project_in_trial` (its mode is that of the trial until it is formal).
+    `project_in_trial` (its mode and its sample are those of the trial until that is closed).
     """
     unknown = settings.keys() - SETTINGS
     if unknown:
@@ -248,6 +248,8 @@ async def update_project(conn: Connection, project_id: UUID, **settings: Any) ->
         _check_zone(settings["zone"])
     if "sign_offs" in settings:
         await _check_draft(conn, project_id, settings["sign_offs"])
+    if settings.keys() & _OF_SAMPLE and await conn.fetchval(_IN_TRIAL, project_id):
+        raise Conflict("project_in_trial", "Its trial is under way: the sample stays what was agreed to.")
     if settings:
         # The names come from SETTINGS, never from outside; the values are arguments.
         assignments = ", ".join(f"{name} = ${place}" for place, name in enumerate(settings, 2))
@@ -276,6 +278,8 @@ async def update_project(conn: Connection, project_id: UUID, **settings: Any) ->
     return await load_project(conn, project_id)
 
 
+_OF_SAMPLE: Final = frozenset({"trial_size", "trial_counts"})
+_IN_TRIAL = "select true from projects where id = $1 and sign_offs and stage = 'trial' and state in ('running', 'paused', 'stopped')"
 _BEGUN = "select true from projects where id = $1 and state <> 'draft' and sign_offs is distinct from $2"
 
 

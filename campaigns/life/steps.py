@@ -67,9 +67,11 @@ set state = $2, stage = $3, formal_mode = case when mode = 'trial' then formal_m
     trial_run = trial_run + 1, trial_taken = 0, trial_began_at = $4
 where id = $1
 """
-_MOVE_TO_FORMAL = (
-    "update projects set state = $2, stage = $3, mode = coalesce(formal_mode, mode), formal_mode = null where id = $1"
-)
+_MOVE_TO_FORMAL = """
+update projects
+set state = $2, stage = $3, mode = case when mode = 'trial' then coalesce(formal_mode, 'progressive') else mode end, formal_mode = null
+where id = $1
+"""
 _WRITE = """
 insert into project_steps (project_id, step, from_life, to_life, at, user_id, actor, role, why, changed, found, sign_off_id, figures_id)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)

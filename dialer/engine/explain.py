@@ -11,6 +11,7 @@ import asyncpg
 
 from campaigns import gates
 from campaigns import leads as leads_db
+from campaigns.life.table import DIALLED
 from campaigns.states import LeadState
 from dialer.domain.errors import NotFound
 from dialer.domain.pacing import Limit
@@ -51,8 +52,8 @@ class Explain:
         if project is None:
             raise NotFound("project_unknown", "This engine knows no such project.")
         if not self._projects.runs_here(project):
-            running = str(project.state) == "running"
-            return _answer(Limit.TRUNK if running else Limit.PAUSED, "")
+            running = project.life in DIALLED
+            return _answer(Limit.TRUNK, "") if running else _answer(Limit.PAUSED, project.life.value)
         pace = self._placing.paces.last(project_id)
         if pace is None:
             return _answer(Limit.NOTHING, "not decided yet")

@@ -86,7 +86,10 @@ AGENTS: dict[str, Words] = {
     "wrap_up": Words("The agent is wrapping up the last call.", "坐席正在话后整理。"),
     "preview": Words("The agent is looking at a lead.", "坐席正在预览名单。"),
     "no_seat": Words("The agent's softphone is not connected.", "坐席话机未接通。"),
-    "no_project": Words("The agent is assigned to no project.", "坐席未分配到任何项目。"),
+    "no_project": Words(
+        "The agent gets the calls of no project: none is assigned to them, or it asks for other skills or, in a trial, for a senior team.",
+        "坐席不接任何项目的来话:未分配项目,或技能、班组(试呼须资深组)不符。",
+    ),
     "waiting": Words(
         "The agent waits for an answered call; see why each project places none.",
         "坐席正在等待接通的呼叫;各项目未拨号的原因见明细。",

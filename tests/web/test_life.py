@@ -8,6 +8,7 @@ import pytest
 
 from campaigns.life.table import WHO, Step
 from campaigns.states import ProjectState
+from dialer.db.audit_trail import project_at
 from dialer.domain.commands import PauseProject, ReloadProject, StartProject
 from dialer.domain.roles import Role
 from dialer.web.deps import WebSettings
@@ -106,6 +107,16 @@ async def test_start_and_pause_say_who_asks(house: House) -> None:
     assert isinstance(pause, PauseProject)
     assert start.by == pause.by
     assert (start.by.role, start.by.user_id) == ("supervisor", leader.user_id)
+
+
+async def test_what_a_project_was_at_a_past_moment_is_told_by_its_steps(house: House) -> None:
+    project = await a_project(house.pool)
+    manager = await house.person(Role.PROJECT_MANAGER)
+    await manager.do("POST", f"/projects/{project.id}/steps", {"step": "stop", "why": "投诉"})
+    stopped_at = house.clock()
+    await manager.do("POST", f"/projects/{project.id}/steps", {"step": "lift", "changed": "话术"})
+    assert await project_at(house.pool, project.id, stopped_at) == ("stopped", False)
+    assert await project_at(house.pool, project.id, house.clock()) == ("paused", False)
 
 
 class TestAnInstallationWithCeremony:

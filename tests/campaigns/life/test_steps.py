@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 
 from campaigns import projects
-from campaigns.claim import claim
+from campaigns.claim import claim, claim_number
 from campaigns.dispositions import DEFAULT_DISPOSITIONS
 from campaigns.errors import BadInput, Conflict, Missing, Refused
 from campaigns.life.freezing import figures_now, frozen_of
@@ -287,6 +287,35 @@ async def test_the_mode_of_a_trial_is_that_of_the_sample_until_it_is_formal(pool
     with pytest.raises(Conflict) as refused:
         await projects.update_project(pool, project.id, mode="predictive")
     assert refused.value.error_id == "project_in_trial"
+    with pytest.raises(Conflict, match="what was agreed to"):
+        await projects.update_project(pool, project.id, trial_size=5000)
+
+
+async def test_a_trial_that_was_signed_for_dials_its_sample_and_nothing_else_whatever_an_engine_believes(
+    pool: Pool,
+) -> None:
+    project = await ready(pool)
+    await signed(pool, project, SignOffKind.TRIAL)
+    trial = (await go(pool, project, Step.BEGIN_TRIAL)).project
+    assert await claim(pool, a_request(trial, 6, mode=DialMode.PREDICTIVE)) == []
+    with pytest.raises(Refused) as by_hand:
+        await claim_number(pool, a_request(trial, mode=DialMode.MANUAL), number="+8613900000001")
+    assert by_hand.value.error_id == "project_not_running"
+    assert len(await claim(pool, a_request(trial, 6, mode=DialMode.TRIAL))) == 4
+
+
+async def test_the_mode_that_is_chosen_while_the_client_looks_at_the_trial_is_that_of_the_formal_run(
+    pool: Pool,
+) -> None:
+    project = await ready(pool)
+    await signed(pool, project, SignOffKind.TRIAL)
+    trial = (await go(pool, project, Step.BEGIN_TRIAL)).project
+    await dialled(pool, trial, 1)
+    figures = (await go(pool, project, Step.CLOSE_TRIAL, 2)).figures
+    assert figures is not None
+    await projects.update_project(pool, project.id, mode="ratio")
+    await signed(pool, project, SignOffKind.FORMAL, 3, covers=figures.sha256)
+    assert (await go(pool, project, Step.GO_FORMAL, 4)).project.mode is DialMode.RATIO
 
 
 async def test_two_who_take_the_same_step_at_the_same_moment_take_it_once(pool: Pool) -> None:

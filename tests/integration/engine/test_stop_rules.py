@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -64,6 +64,8 @@ async def test_answers_that_collapse_stop_the_project_and_everybody_is_told_who_
     await stage.until(lambda: shown(stage), "the alarm on the feed")
     [step] = await history(stage.pool, project.id)
     assert (step.step, step.actor, step.role) == (Step.STOP, "stop rule answers", None)
+    last = await stage.pool.fetchval("select max(ended_at) from attempts")
+    assert step.at - last < timedelta(seconds=1), "within the time of a tick"
     assert step.why == "Stop rule answers: 0 of 5 calls; tolerated 90.00%, alarming 10.00%."
     assert shown(stage)[0]["kind"] == "answers"
     assert shown(stage)[0]["detail"]["why"] == step.why
