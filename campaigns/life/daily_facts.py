@@ -13,7 +13,8 @@ _CALLS = """
 with
 of_day as (
     select a.lead_id, a.agent_id, a.outcome, a.answered_at, a.bridged_at, a.ended_at, a.abandoned, a.disposition,
-           (select d.meaning from dispositions d where d.project_id = a.project_id and d.code = a.disposition) as meaning
+           (select d.meaning from dispositions d where d.project_id = a.project_id and d.code = a.disposition) as meaning,
+           exists (select from caller_number_complaints k where k.attempt_id = a.id) as complained
     from attempts a
     where a.project_id = $1 and a.id >= uuid7_floor($2) and a.id < uuid7_floor($3) and a.outcome is distinct from 'not_sent'
 )
@@ -21,7 +22,7 @@ select count(*) as calls, count(distinct lead_id) as leads, count(distinct lead_
        count(distinct lead_id) filter (where bridged_at is not null) as connected,
        count(distinct lead_id) filter (where ended_at - bridged_at >= make_interval(secs => $4::integer)) as valid,
        count(distinct lead_id) filter (where meaning = 'conversion') as converted,
-       count(*) filter (where meaning = 'complaint') as complaints, count(*) filter (where abandoned) as abandoned,
+       count(*) filter (where complained or meaning = 'complaint') as complaints, count(*) filter (where abandoned) as abandoned,
        coalesce(round(sum(extract(epoch from ended_at - bridged_at))), 0)::bigint as talk_s,
        (select coalesce(jsonb_object_agg(o.outcome, o.calls), '{}') from (select outcome, count(*) as calls from of_day where outcome is not null group by outcome) o) as outcomes,
        (select coalesce(jsonb_object_agg(r.disposition, r.calls), '{}')

@@ -43,7 +43,8 @@ meant as (
     select code, meaning from dispositions where project_id = $1 and meaning is not null
 ),
 tried as (
-    select a.lead_id, a.id, a.answered_at, a.bridged_at, a.ended_at, a.abandoned, a.disposition
+    select a.lead_id, a.id, a.answered_at, a.bridged_at, a.ended_at, a.abandoned, a.disposition,
+           exists (select from caller_number_complaints k where k.attempt_id = a.id) as complained
     from attempts a
     where a.project_id = $1 and a.id >= uuid7_floor($2) and a.created_at >= $2 and a.mode = 'trial' and a.lead_id is not null
       and a.outcome is distinct from 'not_sent'
@@ -52,7 +53,7 @@ of_lead as (
     select t.lead_id, count(*) as calls, bool_or(t.answered_at is not null) as reached, bool_or(t.bridged_at is not null) as connected,
            bool_or(t.ended_at - t.bridged_at >= make_interval(secs => $3::integer)) as valid, bool_or(t.abandoned) as abandoned,
            (array_agg(t.disposition order by t.id desc) filter (where t.disposition is not null))[1] as said,
-           bool_or(t.disposition in (select code from meant where meaning = 'complaint')) as complained
+           bool_or(t.complained or coalesce(t.disposition in (select code from meant where meaning = 'complaint'), false)) as complained
     from tried t group by t.lead_id
 )
 select count(*) as attempted, coalesce(sum(calls), 0)::bigint as calls, count(*) filter (where reached) as reached,

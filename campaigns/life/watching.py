@@ -115,7 +115,8 @@ class SeenCall:
 
 _CALLS = """
 select a.id as attempt_id, a.ended_at, a.answered_at is not null as answered, a.abandoned,
-       exists (select from dispositions d where d.project_id = a.project_id and d.code = a.disposition and d.meaning = 'complaint') as complaint
+       exists (select from dispositions d where d.project_id = a.project_id and d.code = a.disposition and d.meaning = 'complaint')
+       or exists (select from caller_number_complaints k where k.attempt_id = a.id) as complaint
 from attempts a
 where a.project_id = $1 and a.id >= uuid7_floor($2::timestamptz - interval '1 day') and a.state = 'ended' and a.outcome not in ('not_sent', 'canceled')
   and a.ended_at >= $2

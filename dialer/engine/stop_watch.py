@@ -109,13 +109,24 @@ class StopWatch:
                 of_project = [one for one in found if one.project_id == project_id]
                 self._forget(project_id, {one.rule.kind for one in of_project})
                 known = self._rules.setdefault(project_id, {})
-                new = [one for one in of_project if (old := known.get(one.rule.kind)) is None or old.watched != one]
+                new = [
+                    one
+                    for one in of_project
+                    if self._begins_anew(known.get(one.rule.kind), one, told=wanted is not None)
+                ]
                 for one in new:
                     known[one.rule.kind] = _Rule(watched=one, watch=Watch(rule=one.rule))
                 for one in new:
                     calls = await last_calls(conn, project_id, one.since)
                     self._look_back(known[one.rule.kind], project_id, calls)
                 self._look(project_id)
+
+    @staticmethod
+    def _begins_anew(known: _Rule | None, found: Watched, *, told: bool) -> bool:
+        """A rule that is new or counts from another moment; when we were told of the project, complaints too: one may have come long after its call."""
+        if known is None or known.watched != found:
+            return True
+        return told and found.rule.kind is RuleKind.COMPLAINTS and not known.spent
 
     def evidence(self, project_id: UUID) -> dict[str, float]:
         """How far each rule of a project is from stopping it: 1 stops."""

@@ -24,7 +24,18 @@ MAY_CHANGE: dict[Role, set[str]] = {
     R.PAYROLL: set(),
     R.GENERAL_MANAGER: {"life"},
     R.NETWORK: {"trunks", "caller_numbers", "devices", "projects", "scripts"},
-    R.TEAM_LEADER: {"desk", "agents", "projects", "do_not_call", "consents", "recordings", "qa", "life", "teams"},
+    R.TEAM_LEADER: {
+        "desk",
+        "agents",
+        "caller_numbers",
+        "projects",
+        "do_not_call",
+        "consents",
+        "recordings",
+        "qa",
+        "life",
+        "teams",
+    },
 }
 OWN = {"session", "tokens"}
 

@@ -7,10 +7,12 @@ from uuid import UUID
 
 from campaigns.caller_numbers import watching
 from campaigns.caller_numbers.health import judged
+from dialer.db import history
 from dialer.domain.errors import NotFound
 from dialer.web.api import operation
 from dialer.web.call import Call
 from dialer.web.caller_numbers.types import Drift, Health, NewComplaint
+from dialer.web.commands import reload_project
 from dialer.web.roles import CALL_READERS, LEADERS, TELEPHONY, TELEPHONY_READERS
 
 _COMPLAINERS = TELEPHONY_READERS | LEADERS
@@ -72,3 +74,6 @@ async def add_complaint_of_call(call: Call, call_id: UUID, body: NewComplaint) -
             conn, call_id, source=body.source, note=body.note, user_id=call.identity.user_id, now=call.now
         )
         await call.audit(conn, "call_complaint", "call", call_id, source=body.source, note=body.note)
+        found = await history.call(conn, call_id)
+    if found is not None:
+        await reload_project(call, found.project_id)  # its stop rules count it

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from campaigns.caller_numbers.watching import add_complaint_of_call
 from campaigns.life.steps import By, history, take
 from campaigns.life.stop_rules import RuleKind, StopRule
 from campaigns.life.table import Life, Step
@@ -142,6 +143,25 @@ async def test_results_that_mean_a_complaint_stop_the_project(stage: Stage) -> N
         await stage.engine.execute(WrapUp(agent_id=agent_id, disposition="complaint"))
     await stopped(stage, project)
     assert (await history(stage.pool, project.id))[0].why.startswith("Stop rule complaints: 2 of 2 calls")
+
+
+async def test_complaints_that_are_written_down_after_the_calls_stop_the_project_as_well(stage: Stage) -> None:
+    await stage.start()
+    rule = StopRule(kind=RuleKind.COMPLAINTS, tolerated=0.1, alarming=0.9, false_stop_calls=50, least_calls=2)
+    project = await watched(stage, rule)
+    await stage.leads(project, 2)
+    await stage.agent(project)
+    for _ in range(2):
+        call = await stage.call()
+        await stage.asterisk.answer(call.attempt_id)
+        stage.asterisk.hang_up(call.attempt_id)
+        await stage.ended_row(call.attempt_id)
+    assert await life(stage, project) is Life.FORMAL
+    for row in await stage.pool.fetch("select id from attempts"):
+        async with stage.pool.acquire() as conn:
+            await add_complaint_of_call(conn, row["id"], source="customer", note="", user_id=None, now=LONG_AGO)
+        await stage.engine.execute(ReloadProject(project_id=project.id))
+    await stopped(stage, project)
 
 
 async def test_data_that_runs_out_is_said_once_and_cleared_when_there_is_more(stage: Stage) -> None:
