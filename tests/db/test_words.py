@@ -12,6 +12,7 @@ from campaigns.life.requirements import SignOffKind
 from campaigns.life.stop_rules import RuleKind
 from campaigns.life.table import Life, Step
 from campaigns.life.watching import AlarmKind
+from campaigns.questionnaires.flow import Status
 from campaigns.sql import Pool
 from dialer.db.simulations import SimulationState
 from dialer.domain.pacing.contract import AtLimit, Period
@@ -49,6 +50,7 @@ _LOGGED_IN = [state for state in AgentState if state is not AgentState.LOGGED_OU
         ("projects", "abandonment_at_limit", AtLimit),
         ("leads", "state", states.LeadState),
         ("imports", "state", states.ImportState),
+        ("script_calls", "status", Status),
         ("caller_numbers", "state", states.CallerNumberState),
         ("dispositions", "effect", states.Effect),
         ("users", "role", Role),
