@@ -271,12 +271,12 @@ class Robot:
         self._done(body["disposition"])
 
     async def _read(self, api: ApiClient, attempt_id: str) -> None:
-        """Go through the script, if the project has one."""
+        """Go through the script, if the project has one and it can be had; the conversation does not hang on it."""
         try:
             await go_through(api, attempt_id, self._random)
-        except ApiRefused as error:
-            if error.error_id != "script_none":
-                raise
+        except (ApiRefused, *RETRYABLE) as error:
+            if not (isinstance(error, ApiRefused) and error.error_id == "script_none"):
+                self._refused(error)
 
     async def _say(self, api: ApiClient, attempt_id: str, body: dict[str, Any]) -> None:
         """Give the result; when the script is not done with, do what can still be done, and else say that they will be called again."""
