@@ -17,6 +17,7 @@ _MODULES = {
     "argon2-cffi": "argon2",
     "audioop-lts": "audioop",
     "charset-normalizer": "charset_normalizer",
+    "pillow": "PIL",
     "prometheus-client": "prometheus_client",
     "psycopg": "psycopg",
     "pydantic-settings": "pydantic_settings",
