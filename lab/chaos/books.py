@@ -32,7 +32,7 @@ async def compared(floor: Floor, looks: Looks, absences: Sequence[Away]) -> tupl
         compare.compare(attempts, recordings, carrier),
         died,
         invariants.alive_during(attempts, invariants.unheard_times(absences)),
-        invariants.unflushed(attempts, recordings, of_asterisk),
+        invariants.unflushed(attempts, recordings, of_asterisk, compare.mute(attempts, carrier)),
         invariants.as_long_as_the_carrier_heard(attempts, recordings, carrier),
     )
     found += invariants.dialled_twice(attempts, carrier)

@@ -244,9 +244,15 @@ _NO_SOUND = frozenset({"legs_empty", "legs_never_came"})
 
 
 def unflushed(
-    attempts: Iterable[AttemptFact], recordings: Iterable[RecordingFact], asterisk_away: Sequence[Away]
+    attempts: Iterable[AttemptFact],
+    recordings: Iterable[RecordingFact],
+    asterisk_away: Sequence[Away],
+    mute: frozenset[UUID] = frozenset(),
 ) -> frozenset[UUID]:
-    """Attempts whose recording lacks no more than one buffer of what was said until Asterisk was killed."""
+    """Attempts whose recording lacks no more than one buffer of what was said until Asterisk was killed.
+
+    `mute`: those whose far end sent no sound: how much there was to record nobody can tell (`compare`).
+    """
     of = {recording.attempt_id: recording for recording in recordings}
     found = set()
     for attempt in attempts:
@@ -261,7 +267,8 @@ def unflushed(
             reason_fits = recording.state == "stored" or (
                 recording.state == "missing" and recording.reason in _NO_SOUND
             )
-            if reason_fits and lived_ms - BUFFERED_MS - SHORTER_MS <= stored_ms <= lived_ms + SHORTER_MS:
+            least_ms = 0.0 if attempt.id in mute else lived_ms - BUFFERED_MS - SHORTER_MS
+            if reason_fits and least_ms <= stored_ms <= lived_ms + SHORTER_MS:
                 found.add(attempt.id)
     return frozenset(found)
 

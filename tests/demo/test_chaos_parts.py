@@ -176,6 +176,7 @@ def test_killed_asterisk_excuses_one_buffer_of_sound_and_no_more() -> None:
     }
     for name, (recording, excused) in cases.items():
         assert (CALL in unflushed([ATTEMPT], [recording], killed)) is excused, name
+    assert unflushed([ATTEMPT], [recorded(None, "legs_empty")], killed, mute=frozenset({CALL})) == {CALL}
     young = replace(ATTEMPT, answered_at=at(5.5), ended_at=at(7))
     assert unflushed([young], [recorded(None, "legs_empty")], killed) == {CALL}
     assert unflushed([young], [recorded(None, "encoder_failed")], killed) == frozenset()
