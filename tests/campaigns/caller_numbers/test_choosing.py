@@ -336,8 +336,10 @@ def test_pool_as_json_reads_as_the_same_number_as_its_columns() -> None:
         "rests_until": "2026-06-01T04:00:00+00:00", "owner": "o", "purposes": ["a"], "province": "p", "city": "c", "zone": "UTC",
         "certified": "{[2025-01-01,2025-02-01),[2026-01-01,2026-02-01)}", "max_channels": 1, "max_cps": 1.5, "max_per_hour": 2, "max_per_day": 3,
         "cool_after_calls": 4, "cool_min": 5, "used_on": "2026-06-01", "used_today": 6, "used_since_cool": 7, "cools_until": "2026-06-01T04:00:00+00:00",
+        "alarm": "wears out", "label": "sales", "label_marks": 8,
     }  # fmt: skip
     one = caller_number(row)
+    assert (one.alarm, one.label, one.label_marks) == ("wears out", "sales", 8)
     assert one.certified == ((date(2025, 1, 1), date(2025, 2, 1)), (date(2026, 1, 1), date(2026, 2, 1)))
     assert (one.rests_until, one.used_on) == (datetime(2026, 6, 1, 4, tzinfo=UTC), date(2026, 6, 1))
     assert all(first < end for first, end in one.certified)
