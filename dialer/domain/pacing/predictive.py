@@ -21,7 +21,7 @@ from dialer.domain.pacing.steering import Steering
 from dialer.domain.states import AgentState
 
 _CALLS_FOR_AGENT = 15  # under way at most, even if nobody seems to answer: a list may come to life again at any moment
-_AT_WORK = frozenset({AgentState.READY, AgentState.RESERVED, AgentState.TALKING, AgentState.WRAP_UP})
+_BUSY = frozenset({AgentState.RESERVED, AgentState.TALKING, AgentState.WRAP_UP})
 _NOTHING: Array = np.empty(0)
 _ONE_TO_ONE = FixedRatio(calls_per_ready_agent=1.0)
 
@@ -34,6 +34,7 @@ class Predictive:
         self.steering = Steering()
         self._forecast: Forecast | None = None
         self._at_s: float | None = None
+        self._theta = self.steering.theta
 
     def observe(self, observation: Observation) -> None:
         """One call or agent moved."""
@@ -44,15 +45,16 @@ class Predictive:
         place, limit, cancel = self._decide(snapshot)
         if snapshot.budget is not None and place > snapshot.budget:
             place, limit = max(0, snapshot.budget), snapshot.budget_limit
-        weighed = [("theta", self.steering.theta), ("budget_left", self.steering.room)]
+        weighed = [("theta", self._theta), ("budget_left", self.steering.room)]
         if self._forecast is not None:
             weighed.append(("answer_level", self._forecast.level))
         return Decision(place=place, limited_by=limit, cancel=cancel, because=tuple(weighed))
 
     def _decide(self, snapshot: Snapshot) -> tuple[int, Limit, tuple[UUID, ...]]:
         ringing, detecting, waiting = _flying(snapshot)
-        running = Running(ringing, *_busy(snapshot.agents))
-        crew = sum(state in _AT_WORK for state, _ in snapshot.agents)
+        talking, wrapping_up, free = _at_work(snapshot.agents)
+        running = Running(ringing, talking, wrapping_up)
+        crew = len(talking) + len(wrapping_up) + free
         seconds = 0.0 if self._at_s is None else min(3.0, max(0.0, snapshot.at_s - self._at_s))
         self._at_s = snapshot.at_s
         self._knowledge.move(snapshot.context)
@@ -68,16 +70,17 @@ class Predictive:
             snapshot.answered,
             snapshot.abandoned,
         )
+        theta = self._theta = self.steering.theta
         if not crew or not self._knowledge.enough(crew):
             return careful.place, careful.limited_by, ()
-        theta = self.steering.theta
         if theta <= 0:
             return careful.place, Limit.ABANDONMENT, ()
         if self._forecast is None or self._knowledge.stale(snapshot.at_s):
             self._forecast = Forecast(self._knowledge.beliefs(snapshot.at_s, running), snapshot.agent_wait_s)
         leaving = {n: left_s for n, left_s in snapshot.leaving if left_s <= self._forecast.horizons_s[-1]}
         if leaving:
-            running = Running(ringing, *_busy(agent for n, agent in enumerate(snapshot.agents) if n not in leaving))
+            talking, wrapping_up, _ = _at_work(agent for n, agent in enumerate(snapshot.agents) if n not in leaving)
+            running = Running(ringing, talking, wrapping_up)
         rows = rows_of(running, detecting)
         costs = Costs(self._forecast, rows, snapshot.ready - waiting, *_leaving(self._forecast, snapshot, leaving))
         at_most = _CALLS_FOR_AGENT * crew - len(snapshot.in_flight)
@@ -113,8 +116,9 @@ def _flying(snapshot: Snapshot) -> tuple[Array, Array, int]:
     return np.array(ringing), np.array(detecting), len(snapshot.in_flight) - len(ringing) - len(detecting)
 
 
-def _busy(agents: Iterable[tuple[AgentState, float]]) -> tuple[Array, Array]:
-    talking, wrapping_up = [], []
+def _at_work(agents: Iterable[tuple[AgentState, float]]) -> tuple[Array, Array, int]:
+    """How long each has talked, how long each has wrapped up, and how many are free. Who is promised to a call begins to talk now."""
+    talking, wrapping_up, free = [], [], 0
     for state, age in agents:
         if state is AgentState.TALKING:
             talking.append(age)
@@ -122,7 +126,9 @@ def _busy(agents: Iterable[tuple[AgentState, float]]) -> tuple[Array, Array]:
             wrapping_up.append(age)
         elif state is AgentState.RESERVED:
             talking.append(0.0)
-    return np.array(talking, dtype=np.float64), np.array(wrapping_up, dtype=np.float64)
+        elif state is AgentState.READY:
+            free += 1
+    return np.array(talking, dtype=np.float64), np.array(wrapping_up, dtype=np.float64), free
 
 
 def _leaving(forecast: Forecast, snapshot: Snapshot, leaving: Mapping[int, float]) -> tuple[Array, Array]:
@@ -133,8 +139,9 @@ def _leaving(forecast: Forecast, snapshot: Snapshot, leaving: Mapping[int, float
         there = forecast.horizons_s < left_s
         if state is AgentState.READY:
             gone += ~there
-        elif state in _AT_WORK:
-            row = rows_of(Running(_NOTHING, *_busy([snapshot.agents[n]])), _NOTHING)[0]
+        elif state in _BUSY:
+            talking, wrapping_up, _ = _at_work([snapshot.agents[n]])
+            row = rows_of(Running(_NOTHING, talking, wrapping_up), _NOTHING)[0]
             chances.append(forecast.chances[row] * there)
     return gone, np.array(chances).reshape(-1, POINTS)
 

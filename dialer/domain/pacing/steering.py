@@ -107,7 +107,8 @@ class Steering:
         """The highest chance to be abandoned that a call may have; 0: none at all."""
         if self.room <= -min(_DEBT_CALLS, _DEBT_CALLS_OF_AGENT * self.agents):
             return 0.0
-        push = min(_PULL_UP, self.pull * (self.left - self.aim))
+        root = self._root
+        push = min(_PULL_UP, _PULL / (root * root) * (self.left - _AIM * root))
         return self._care * max(_LOWEST * self.cap, min(_HIGHEST * self.cap, self.cap * math.exp(push + self.drift)))
 
     @property

@@ -18,7 +18,7 @@ from dialer.domain.pacing import FlightState, Limit, Mode, Observation, Seen, Sn
 from dialer.domain.pacing.beliefs import Running
 from dialer.domain.pacing.costs import Costs
 from dialer.domain.pacing.forecast import POINTS, rows_of
-from dialer.domain.pacing.predictive import Predictive, _busy
+from dialer.domain.pacing.predictive import Predictive, _at_work
 from dialer.domain.states import AgentState
 from dialer.simulation import Floor, World, always
 
@@ -257,7 +257,7 @@ def test_less_room_in_the_quarter_of_an_hour_never_means_more_calls(
     policy = an_experienced_policy()
     assert policy._forecast is not None
     snapshot = a_snapshot(flying, agents, ready=ready)
-    running = Running(np.array([age for _, age in flying]), *_busy(snapshot.agents))
+    running = Running(np.array([age for _, age in flying]), *_at_work(snapshot.agents)[:2])
     costs = Costs(
         policy._forecast, rows_of(running, np.empty(0)), float(ready), np.zeros(POINTS), np.empty((0, POINTS))
     )
