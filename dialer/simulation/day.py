@@ -8,6 +8,14 @@ from dataclasses import dataclass, field
 _WINDOW_S = 900
 
 
+def _nobody() -> list[int]:
+    return [0, 0]
+
+
+def _none_yet() -> dict[int, list[int]]:
+    return defaultdict(_nobody)  # no lambda: days are played in other processes, and sent back
+
+
 @dataclass(slots=True)
 class Day:
     """Counts and times of one day."""
@@ -21,7 +29,7 @@ class Day:
     talk_s: float = 0.0
     wrap_up_s: float = 0.0
     logged_in_s: float = 0.0
-    windows: dict[int, list[int]] = field(default_factory=lambda: defaultdict(lambda: [0, 0]))
+    windows: dict[int, list[int]] = field(default_factory=_none_yet)
     worked_s: dict[int, float] = field(
         default_factory=lambda: defaultdict(float)
     )  # talk and wrap-up, by the quarter of an hour

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import re
 from dataclasses import replace
 from random import Random
@@ -52,6 +53,11 @@ def test_three_calls_for_each_ready_agent_abandon_somebody_and_waste_less() -> N
 def test_the_same_seed_plays_the_same_day(name: str) -> None:
     short = replace(HOUR, hours=0.3)
     assert play(name, short, 5) == play(name, short, 5)
+
+
+def test_day_that_another_process_played_can_be_sent_back() -> None:
+    day = Floor(HOUR, FixedRatio(calls_per_ready_agent=2.0), Random(1)).run()
+    assert pickle.loads(pickle.dumps(day)) == day
 
 
 def test_no_more_lines_are_used_than_the_trunk_has_channels() -> None:
