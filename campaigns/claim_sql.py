@@ -10,6 +10,7 @@ from typing import Final
 from campaigns.caller_numbers.choice_sql import OFFERS, PREFERENCE, SHOWN
 from campaigns.do_not_call_sql import listed
 from campaigns.locality.locating import PLACE_NOW
+from campaigns.supply.parts import PARTS
 
 # Constants of this file are put together here; values are always arguments.
 _RULES = """
@@ -82,23 +83,7 @@ streams (turn, earliest, latest) as (      -- who was never called has no time; 
     select s.turn, s.earliest, s.latest from (values (1, '4713-01-01 00:00:00+00 BC'::timestamptz, $2::timestamptz), (2, '-infinity', '-infinity')) s (turn, earliest, latest)
     where exists (select from supplies s where s.project_id = $1 and s.retry_first)
 ),
-parts (priority, zone) as (     -- the priorities and zones that occur, in the order of the index, one index step each
-    (select l.priority, coalesce(l.zone, '') from leads l
-     where l.project_id = $1 and l.state in ('new', 'retry') and l.callback_agent_id is null and not l.held
-     order by l.priority desc, coalesce(l.zone, '') limit 1)
-    union all
-    select n.priority, n.zone from parts t cross join lateral (
-        select * from (
-            (select l.priority, coalesce(l.zone, '') as zone from leads l
-             where l.project_id = $1 and l.state in ('new', 'retry') and l.callback_agent_id is null and not l.held and l.priority = t.priority and coalesce(l.zone, '') > t.zone
-             order by coalesce(l.zone, '') limit 1)
-            union all
-            (select l.priority, coalesce(l.zone, '') as zone from leads l
-             where l.project_id = $1 and l.state in ('new', 'retry') and l.callback_agent_id is null and not l.held and l.priority < t.priority
-             order by l.priority desc, coalesce(l.zone, '') limit 1)
-        ) either order by priority desc, zone limit 1
-    ) n
-),
+{PARTS},
 front as materialized (
     select l.*, row_number() over () as place
     from (

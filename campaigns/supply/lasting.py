@@ -9,6 +9,7 @@ from typing import Final
 from uuid import UUID
 
 from campaigns.sql import Connection
+from campaigns.supply.parts import PARTS
 
 LOOKED_BACK: Final = timedelta(hours=1)
 
@@ -84,25 +85,9 @@ from (select count(*) as first_calls, min(a.created_at) as first_at
       where a.project_id = $1 and a.id >= uuid7_floor($2) and a.id < uuid7_floor($3) and a.lead_id is not null
         and not exists (select from attempts b where b.lead_id = a.lead_id and b.id < a.id)) a
 """
-# The priorities and zones that occur, one index step each, as the claim finds them; of each no more leads than matter. Who comes back is not looked at.
-_FRESH = """
-with recursive parts (priority, zone) as (
-    (select l.priority, coalesce(l.zone, '') from leads l
-     where l.project_id = $1 and l.state in ('new', 'retry') and l.callback_agent_id is null and not l.held
-     order by l.priority desc, coalesce(l.zone, '') limit 1)
-    union all
-    select n.priority, n.zone from parts t cross join lateral (
-        select * from (
-            (select l.priority, coalesce(l.zone, '') as zone from leads l
-             where l.project_id = $1 and l.state in ('new', 'retry') and l.callback_agent_id is null and not l.held and l.priority = t.priority and coalesce(l.zone, '') > t.zone
-             order by coalesce(l.zone, '') limit 1)
-            union all
-            (select l.priority, coalesce(l.zone, '') as zone from leads l
-             where l.project_id = $1 and l.state in ('new', 'retry') and l.callback_agent_id is null and not l.held and l.priority < t.priority
-             order by l.priority desc, coalesce(l.zone, '') limit 1)
-        ) either order by priority desc, zone limit 1
-    ) n
-)
+# Of each part of the list no more leads than matter. Who comes back is not looked at.
+_FRESH = f"""
+with recursive {PARTS}
 select count(*) from (
     select from parts p cross join lateral (
         select from leads l
@@ -111,7 +96,7 @@ select count(*) from (
         limit $2
     ) of_part limit $2
 ) fresh
-"""
+"""  # noqa: S608 -- constants
 
 
 async def shortage(conn: Connection, project_id: UUID, now: datetime, *, raised: bool) -> Shortage:
