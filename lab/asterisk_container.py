@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from lab.containers import Container, ensure_image
+from lab.errors import NotReady
 from lab.waiting import wait_until
 
 CHECKOUT = Path(__file__).resolve().parents[1]
@@ -94,6 +95,17 @@ class AsteriskContainer:
     async def console(self, command: str) -> str:
         """What Asterisk's own console answers; for tests and for people, never for the product."""
         return (await self._container.exec(["asterisk", "-rx", command])).stdout
+
+    async def channels(self) -> list[str]:
+        """The channels that live, a row of `core show channels concise` each; for tests. Raises NotReady when Asterisk does not answer.
+
+        Without the husks of channels that were pulled into a bridge: when the other side hangs up in that very moment, Asterisk
+        22.10 takes the husk off its list and puts it on again, where it stays without a thread (channel_do_masquerade).
+        """
+        answer = await self._container.exec(["asterisk", "-rx", "core show channels concise"])
+        if answer.returncode != 0:
+            raise NotReady(f"Asterisk's console does not answer: {answer.stderr.strip()}")
+        return [row for row in answer.stdout.splitlines() if row and not row.startswith("Surrogate/")]
 
     def _make_directories(self) -> None:
         for path in (

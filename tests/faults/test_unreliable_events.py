@@ -74,7 +74,7 @@ async def run(floor: Floor, proxy: EventProxy) -> None:
     assert await floor.pool.fetchval("select count(*) from live_attempts") == 0
 
     async def only_seats() -> bool:
-        return (await floor.node.console("core show channels concise")).count("\n") == AGENTS
+        return len(await floor.node.channels()) == AGENTS
 
     await floor.until(only_seats, "only the seats left in Asterisk", 15)
 

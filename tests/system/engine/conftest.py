@@ -250,7 +250,7 @@ class Floor:
 
     async def no_channel_left(self) -> None:
         async def none() -> bool:
-            return "0 active channels" in await self.node.console("core show channels count")
+            return not await self.node.channels()
 
         try:
             await self.until(none, "an empty Asterisk", 15)
@@ -279,7 +279,7 @@ class Floor:
         async def swept() -> bool:
             # Again and again: an Originate that Asterisk had taken already becomes a channel only after the first request.
             await self.node.console("channel request hangup all")
-            return "0 active channels" in await self.node.console("core show channels count")
+            return not await self.node.channels()
 
         try:
             await self.until(swept, "an Asterisk that could be emptied", 30)
