@@ -16,11 +16,12 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from campaigns.caller_numbers.usable import why_not
 from campaigns.openings import UNTOLD, Openings
-from campaigns.projects import Project, Trunk
+from campaigns.projects import Project
 from campaigns.rules.facts import Subject
 from campaigns.rules.ruleset import Finding, Rule, findings, first_refusal, moment_of
 from campaigns.rules.schema import Registry, RingTime, Window
 from campaigns.states import DialMode, ProjectState
+from campaigns.trunks import Trunk
 
 
 class Gate(StrEnum):

@@ -17,9 +17,11 @@ from campaigns import claim, projects
 from campaigns.caller_numbers import pool as caller_numbers
 from campaigns.caller_numbers.number import CallerNumber, Offer
 from campaigns.openings import Openings
-from campaigns.projects import Project, Trunk
+from campaigns.projects import Project
 from campaigns.sql import Connection, Pool
 from campaigns.states import DialMode, ProjectState, Stage
+from campaigns.trunks import Trunk
+from campaigns.trunks import trunk as trunk_of
 from dialer.domain.ids import uuid7
 
 NODE: Final = "node-1"
@@ -104,7 +106,7 @@ async def a_trunk(conn: Connection, **columns: Any) -> Trunk:
     places = ", ".join(f"${place}" for place in range(1, len(given) + 1))
     row = await conn.fetchrow(f"insert into trunks ({', '.join(given)}) values ({places}) returning *", *given.values())
     assert row is not None
-    return projects.trunk(row)
+    return trunk_of(row)
 
 
 async def a_caller_number(conn: Connection, trunk_id: UUID, number: str | None = None) -> CallerNumber:

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from campaigns.numbers import for_trunk
-from campaigns.projects import Trunk
 from campaigns.states import Pai, Privacy
+from campaigns.trunks import Trunk
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,8 +10,8 @@ from decimal import Decimal
 from uuid import UUID
 
 from campaigns.caller_numbers.number import COLUMNS, CallerNumber, caller_number
-from campaigns.projects import Trunk
-from campaigns.projects import trunk as trunk_of
+from campaigns.trunks import Trunk
+from campaigns.trunks import trunk as trunk_of
 from dialer.db.sql import Connection
 
 _TRUNK = "id, name, node, endpoint, max_channels, max_cps, number_format, enabled, caller_format, caller_prefix, pai, privacy, domain, diversion"

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from uuid import UUID
 
-from campaigns.projects import Project, Trunk
+from campaigns.projects import Project
+from campaigns.trunks import Trunk
 from dialer.domain.pacing import Limit
 from dialer.domain.pacing.sharing import Party, Shares, Turns
 from dialer.engine.budgets import Budgets

@@ -19,7 +19,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from campaigns.caller_numbers.number import CallerNumber, Offer
 from campaigns.caller_numbers.usable import why_not
-from campaigns.projects import Project, Trunk
+from campaigns.projects import Project
+from campaigns.trunks import Trunk
 from dialer.db.nodes import NO_LIMITS
 from dialer.domain.pacing import Limit
 from dialer.engine.floor import Floor

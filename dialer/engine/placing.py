@@ -20,8 +20,9 @@ from campaigns.caller_numbers.number import Offer
 from campaigns.claim import ClaimedLead, ClaimRequest, claim
 from campaigns.errors import CampaignError
 from campaigns.openings import Openings
-from campaigns.projects import Project, Trunk
+from campaigns.projects import Project
 from campaigns.states import DialMode
+from campaigns.trunks import Trunk
 from dialer.db.pool import LOST
 from dialer.domain.call_table import CallEvent
 from dialer.domain.ids import uuid7

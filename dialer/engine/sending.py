@@ -13,8 +13,9 @@ from campaigns.caller_numbers.last_gate import may_go
 from campaigns.claim import ClaimedLead
 from campaigns.errors import CampaignError
 from campaigns.numbers import for_trunk
-from campaigns.projects import Project, Trunk
+from campaigns.projects import Project
 from campaigns.states import CallerNumberState
+from campaigns.trunks import Trunk
 from dialer.asterisk.ami import actions
 from dialer.asterisk.ami.actions import Action
 from dialer.asterisk.ami.client import AmiClient

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 
 from campaigns.caller_numbers.number import CallerNumber
 from campaigns.gates import Gate, decide
-from campaigns.projects import Project, Trunk
+from campaigns.projects import Project
 from campaigns.states import AbandonmentPeriod, AtAbandonmentLimit, CallerNumberState, DialMode, ProjectState
+from campaigns.trunks import Trunk
 
 TRUNK = Trunk(
     id=uuid4(),

@@ -14,8 +14,9 @@ from campaigns import gates
 from campaigns.callbacks import Callback, due_callbacks
 from campaigns.claim import ClaimedLead, ClaimRequest, claim_number
 from campaigns.numbers import normalise
-from campaigns.projects import Project, Trunk
+from campaigns.projects import Project
 from campaigns.states import DialMode, Stage
+from campaigns.trunks import Trunk
 from dialer.domain.agent_table import AgentEvent
 from dialer.domain.call_table import CallEvent
 from dialer.domain.commands import Dial, Done

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from campaigns import projects as campaign_projects
+from campaigns import trunks
 from dialer.db import lines, nodes
 from dialer.domain.errors import NotFound
 from dialer.web.api import operation
@@ -69,7 +69,7 @@ async def put_node_limits(call: Call, name: NodeName, body: NodeLimits) -> NodeL
     return NodeLimitsOut(name=name, max_channels=kept.max_channels, max_cps=kept.max_cps)
 
 
-def _there(row: campaign_projects.Trunk | None) -> Trunk:
+def _there(row: trunks.Trunk | None) -> Trunk:
     if row is None:
         raise NotFound("trunk_unknown", "There is no such trunk.")
     return Trunk.model_validate(row)

@@ -19,8 +19,8 @@ import pytest_asyncio
 
 from campaigns.caller_numbers import pool as caller_numbers
 from campaigns.projects import Project
-from campaigns.projects import trunk as trunk_of
 from campaigns.states import DialMode
+from campaigns.trunks import trunk as trunk_of
 from dialer.asterisk.ami.client import AmiConfig, ami_session
 from dialer.asterisk.provisioning import DeviceConfig, ha1, new_secret, put_device
 from dialer.asterisk.site import TrunkSettings

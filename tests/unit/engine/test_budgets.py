@@ -12,8 +12,9 @@ from uuid import UUID, uuid4
 import pytest
 
 from campaigns.caller_numbers.number import CallerNumber
-from campaigns.projects import Project, Trunk
+from campaigns.projects import Project
 from campaigns.states import CallerNumberState
+from campaigns.trunks import Trunk
 from dialer.db.nodes import NodeLimits
 from dialer.domain.pacing import Limit, Mode
 from dialer.engine.allotting import Allotting, Wish
