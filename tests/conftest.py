@@ -17,11 +17,16 @@ import asyncpg
 import pytest
 import redis.asyncio as redis_client
 import structlog
+from hypothesis import settings
 
 from dialer.db.pool import close_pool, create_pool
 from lab.postgres import Postgres
 from lab.redis import Redis
 from lab.runner import enrol
+
+# A slow machine is no fault of what is tested.
+settings.register_profile("waihu", deadline=None)
+settings.load_profile("waihu")
 
 _CHECKOUT = Path(__file__).resolve().parents[1]
 _TEMPLATE = "waihu_template"

@@ -165,7 +165,7 @@ def by_hand(flow: Flow, spoken_of: frozenset[str]) -> tuple[set[str], set[str]]:
     return questions, cells
 
 
-FEW = settings(max_examples=40, deadline=None, suppress_health_check=list(HealthCheck))
+FEW = settings(max_examples=40, suppress_health_check=list(HealthCheck))
 
 
 @FEW
@@ -186,7 +186,7 @@ def test_what_the_check_says_of_every_question_and_quota_is_what_asking_everybod
     }
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(documents(forward=False), st.data())
 def test_every_questionnaire_is_either_refused_or_ends_whatever_is_answered(
     document: dict[str, Any], data: st.DataObject
@@ -229,7 +229,7 @@ PLANTS: dict[str, tuple[dict[str, Any], str]] = {
 }  # fmt: skip
 
 
-@settings(max_examples=30, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, suppress_health_check=list(HealthCheck))
 @given(documents(), st.sampled_from(sorted(PLANTS)))
 def test_a_fault_planted_in_a_sound_questionnaire_is_always_found(document: dict[str, Any], plant: str) -> None:
     sound, explored = check(Questionnaire.model_validate(document))
@@ -250,7 +250,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=60, suppress_health_check=list(HealthCheck))
 @given(documents(), st.dictionaries(st.sampled_from([f"q{at}" for at in range(5)]), JSON), JSON, JSON)
 def test_answers_of_any_kind_break_nothing(
     document: dict[str, Any], answers: dict[str, Any], cell: Any, name: Any

@@ -72,7 +72,6 @@ def an_experienced_policy() -> Predictive:
     return policy
 
 
-@settings(deadline=None)
 @given(
     st.lists(in_any_flight, max_size=60), st.lists(busy, max_size=40), st.integers(0, 30), budgets, st.integers(0, 50)
 )
@@ -83,7 +82,6 @@ def test_it_never_places_less_than_nothing_nor_more_than_the_budget(
     assert 0 <= an_experienced_policy().decide(snapshot).place <= budget
 
 
-@settings(deadline=None)
 @given(st.lists(in_any_flight, max_size=60), st.lists(busy, max_size=40), st.integers(0, 30), st.integers(0, 3_000))
 def test_at_the_guard_it_dials_one_to_one(flying: list[Flight], agents: list[Agent], ready: int, answered: int) -> None:
     over = a_snapshot(flying, agents, ready=ready, counted=(answered, 100 + answered))
@@ -93,7 +91,6 @@ def test_at_the_guard_it_dials_one_to_one(flying: list[Flight], agents: list[Age
         assert decision.limited_by is Limit.ABANDONMENT
 
 
-@settings(deadline=None)
 @given(
     st.lists(in_any_flight, max_size=60),
     st.lists(busy, max_size=40),
@@ -110,7 +107,7 @@ def test_more_free_agents_never_mean_fewer_calls(
     assert after >= before
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(
     st.lists(ringing, max_size=60),
     st.lists(busy, max_size=40),
@@ -129,7 +126,7 @@ def test_more_calls_under_way_never_mean_more_calls(
     assert after <= before
 
 
-@settings(deadline=None, max_examples=300)
+@settings(max_examples=300)
 @given(st.data(), st.lists(in_any_flight, max_size=60), st.lists(busy, max_size=40), st.integers(0, 30), budgets)
 def test_one_agent_more_known_to_leave_never_means_more_calls(
     data: st.DataObject, flying: list[Flight], agents: list[Agent], ready: int, counted: tuple[int, int]
@@ -167,7 +164,6 @@ def test_calls_under_way_are_given_up_when_those_they_were_for_will_be_gone() ->
     assert len(an_experienced_policy().decide(going).cancel) >= 10
 
 
-@settings(deadline=None)
 @given(st.lists(in_any_flight, max_size=60), st.lists(busy, max_size=40), st.integers(0, 30), budgets)
 def test_a_restart_decides_as_before(
     flying: list[Flight], agents: list[Agent], ready: int, counted: tuple[int, int]
@@ -249,7 +245,6 @@ def test_a_simulated_day_keeps_the_cap_and_the_agents_busy(agents: int, cap: flo
     assert day.utilisation > least
 
 
-@settings(deadline=None)
 @given(st.lists(ringing, max_size=40), st.lists(busy, max_size=40), st.integers(0, 20), st.integers(0, 9))
 def test_less_room_in_the_quarter_of_an_hour_never_means_more_calls(
     flying: list[Flight], agents: list[Agent], ready: int, room: int

@@ -190,6 +190,6 @@ async def play(story: list[tuple[str, int, int]]) -> None:  # noqa: C901, PLR091
 
 
 @given(a_story)
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 def test_no_order_of_events_breaks_a_promise_or_strands_anybody(story: list[tuple[str, int, int]]) -> None:
     asyncio.run(play(story))
