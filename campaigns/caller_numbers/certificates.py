@@ -13,7 +13,7 @@ from uuid import UUID
 import asyncpg
 
 from campaigns.errors import BadInput, Conflict, Missing
-from campaigns.sql import OneConnection
+from campaigns.sql import Connection, OneConnection
 
 MOST_BYTES: Final = 5 * 1024 * 1024
 
@@ -103,6 +103,29 @@ async def list_certificates(conn: OneConnection, caller_number_id: UUID) -> list
     if not rows and await conn.fetchval("select id from caller_numbers where id = $1", caller_number_id) is None:
         raise Missing("caller_number_unknown", "There is no such caller number.")
     return [Certificate(**row) for row in rows]
+
+
+_ENDING = """
+select n.number, n.owner, upper(c.days) - 1 as last_day
+from caller_numbers n cross join lateral (select ($1::timestamptz at time zone n.zone)::date as today) t
+left join lateral (select days from unnest(n.certified) days where days @> t.today) c on true
+where n.state <> 'retired' and n.certified is not null and (c.days is null or upper(c.days) <= t.today + $2::integer)
+order by last_day nulls first, n.number limit $3
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """A number whose certificates run out. `last_day`: the last one that they cover without a gap; None: they do not cover today."""
+
+    number: str
+    owner: str
+    last_day: date | None
+
+
+async def ending(conn: Connection, now: datetime, *, within_days: int, limit: int) -> list[Ending]:
+    """Numbers that are not retired, ever had a certificate, and have none in so many days of their zone: those that have none today first."""
+    return [Ending(**row) for row in await conn.fetch(_ENDING, now, within_days, limit)]
 
 
 _FILE = "select file_name, content from caller_number_certificates where id = $1 and caller_number_id = $2"

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from dialer.doctor import (
     asterisk,
     cdr,
+    certificates,
     clock,
     codecs,
     directories,
@@ -42,6 +43,7 @@ CHECKS: dict[str, Check] = {
     "agi": asterisk.agi_route,
     "cdr": cdr.file,
     "trunks": trunks.reachable,
+    "certificates": certificates.of_caller_numbers,
     "ports": faces.ports,
 }
 

@@ -7,7 +7,7 @@ import os
 import socket
 from collections.abc import Iterator
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -20,6 +20,7 @@ from dialer.doctor import (
     Finding,
     Level,
     cdr,
+    certificates,
     clock,
     codecs,
     directories,
@@ -86,6 +87,34 @@ async def test_check_that_breaks_is_a_finding_and_hides_no_other(
     findings = [finding async for finding in examine(settings, only=frozenset({"redis", "python"}))]
     assert "boom" in the(findings, "redis").seen
     assert the(findings, "python").level is Level.OK
+
+
+# --- caller numbers
+
+
+async def test_certificates_that_ran_out_or_soon_will_are_told_and_retired_numbers_are_not(
+    settings: Settings, database_url: str, pool: Pool
+) -> None:
+    well = settings.model_copy(update={"database_url": database_url})
+    today = await pool.fetchval("select (now() at time zone 'Asia/Shanghai')::date")
+    assert levels(await certificates.of_caller_numbers(well)) == {Level.OK}
+    owner = (await a_project(pool)).trunk
+    assert owner is not None
+    for number, ends_in, state in (
+        ("+861088880001", 10, "active"),
+        ("+861088880002", 200, "active"),
+        ("+861088880003", -1, "active"),
+        ("+861088880004", -1, "retired"),
+    ):
+        await pool.execute(
+            "insert into caller_numbers (number, trunk_id, state, why, certified) values ($1, $2, $3, 'x', datemultirange(daterange($4, $5)))",
+            number, owner.id, state, today - timedelta(days=300), today + timedelta(days=ends_in + 1),
+        )  # fmt: skip
+    over, soon = await certificates.of_caller_numbers(well)
+    assert "+861088880003" in over.seen
+    assert "+861088880004" not in over.seen
+    assert f"+861088880001 ({today + timedelta(days=10)})" in soon.seen
+    assert "+861088880002" not in soon.seen
 
 
 # --- PostgreSQL and Redis
