@@ -109,6 +109,10 @@ class Settings(BaseSettings):
         default=Path("/var/lib/waihu/archive"),
         description="Where archive volumes are built; holds the key that signs them. Needs room for a medium or two.",
     )
+    archive_keys: Path = Field(
+        default=Path("/var/lib/waihu/archive.keys"),
+        description="The file that opens sealed recordings which only archive discs have, and knows what of them was erased; worthless without the master keys. The first run of the archive makes it; keep a copy of it elsewhere, and replace that after deletions. All that delete recordings share it.",
+    )
     archive_drive: str = Field(
         default="",
         description="The burner for archive discs, for example /dev/sr0. Empty: none; `stdio:/path/{name}.iso` writes files instead.",

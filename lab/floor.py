@@ -179,6 +179,7 @@ class Floor:
             "spool_dir": str(self.node.spool_dir),
             "store_dir": str(self.store_dir),
             "recording_keys": str(self.recording_keys),
+            "archive_keys": str(self.run_dir / "archive.keys"),
             "work_dir": str(self.work_dir),
             "archive_dir": str(self.run_dir / "archive"),
             "web_port": self.ports.web,

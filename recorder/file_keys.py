@@ -1,7 +1,7 @@
 """Keys of projects and of files, as the database keeps them: wrapped, each under the one above it.
 
-master key (key file) → key of a project → key of a file. The wrapped key of a file lies in its ledger row and nowhere else, not in the file:
-where it is destroyed there, every copy of the file is unreadable for ever, on whatever disc it lies.
+master key (key file) → key of a project → key of a file. The wrapped key of a file lies in its ledger row, not in the file; and, once it is on a
+volume, beside its row there, under a key of the archive (`archive.erasing`). Where both are destroyed, every copy of the file is unreadable for ever.
 """
 
 from __future__ import annotations
@@ -41,6 +41,17 @@ class ProjectKey:
     wrapped: bytes | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LostKey:
+    """What is left of a project's key where the ledger was lost."""
+
+    id: UUID
+    project_id: UUID
+    created_at: datetime
+    retired_at: datetime | None
+    destroyed: bool
+
+
 class FileKeys:
     """Makes and opens keys of files. The master keys are read when first needed, and again when one is asked for that was not there."""
 
@@ -76,7 +87,7 @@ class FileKeys:
     async def wrap(self, conn: Conn, project_id: UUID, seal: Seal, *, at: datetime) -> WrappedKey:
         """Wrap a file's key under its project's, which is made where there is none. Raises KeysRefused."""
         key_id, key = await self._of_project(conn, project_id, at)
-        return WrappedKey(project_key_id=key_id, wrapped=wrap(key, seal.key, _of_file(seal.attempt_id)))
+        return WrappedKey(project_key_id=key_id, wrapped=wrapped_under(key, seal))
 
     async def seal(self, conn: Conn, attempt_id: UUID, key: WrappedKey) -> Seal:
         """Open a file's key. Raises KeysRefused."""
@@ -90,7 +101,7 @@ class FileKeys:
         if project_key.wrapped is None:
             raise destroyed()
         key = await self._unwrap(project_key.id, project_key.master, project_key.wrapped)
-        return Seal(attempt_id=attempt_id, key=unwrap(key, wrapped, _of_file(attempt_id)))
+        return unwrapped(key, attempt_id, wrapped)
 
     async def _of_project(self, conn: Conn, project_id: UUID, at: datetime) -> tuple[UUID, bytes]:
         for _ in range(_TRIES):
@@ -108,6 +119,20 @@ class FileKeys:
             self.forget()  # the file may have been added to since
             ring = await self.ring()
         return ring.unwrap(master, wrapped, _of_project(key_id))
+
+    async def of_project(self, conn: Conn, project_id: UUID) -> dict[UUID, bytes]:
+        """The keys of a project that were not destroyed, opened, by their ids. Raises KeysRefused."""
+        rows = await conn.fetch(_OF_PROJECT, project_id)
+        return {row["id"]: await self._unwrap(row["id"], row["master"], row["wrapped"]) for row in rows}
+
+    async def adopt(self, conn: Conn, keys: Sequence[LostKey], *, at: datetime) -> None:
+        """Make keys anew in the place of some that the ledger has lost: same ids, so that what was under them can be wrapped again. Raises KeysRefused."""
+        ring = await self.ring()
+        for key in keys:
+            wrapped = None if key.destroyed else ring.wrap(secrets.token_bytes(KEY_BYTES), _of_project(key.id))
+            await conn.execute(
+                _ADOPT, key.id, key.project_id, ring.current, wrapped, key.created_at, key.retired_at, at
+            )
 
     async def rotate(self, conn: Conn, *, at: datetime) -> tuple[str, int]:
         """Add a master key and wrap every project's key under it; also gives each project a new key for what comes. In a transaction of the caller.
@@ -145,6 +170,14 @@ select id, master, wrapped from recording_project_keys where project_id = $1 and
 _MAKE = """
 insert into recording_project_keys (id, project_id, master, wrapped, created_at) values ($1, $2, $3, $4, $5) on conflict do nothing
 """
+_OF_PROJECT = "select id, master, wrapped from recording_project_keys where project_id = $1 and wrapped is not null"
+# Where the project got another key meanwhile, that one stays in use.
+_ADOPT = """
+insert into recording_project_keys (id, project_id, master, wrapped, created_at, retired_at)
+select $1, $2, $3, $4, $5, coalesce($6, case when exists (
+    select from recording_project_keys where project_id = $2 and retired_at is null and id <> $1) then $7::timestamptz end)
+on conflict do nothing
+"""
 _NOT_UNDER = """
 select id, master, wrapped from recording_project_keys where master <> $1 and wrapped is not null order by id for update
 """
@@ -159,8 +192,32 @@ where id = any($1) and project_key_id is not null and wrapped_key is not null
 
 
 async def destroy(conn: Conn, recording_ids: Sequence[UUID], *, at: datetime) -> int:
-    """Destroy the keys of recordings: no copy of them can be opened any more, anywhere. How many had one. In the transaction that notes why."""
+    """Destroy the keys of recordings in the ledger. How many had one. In the transaction that notes why; what discs hold is `ArchiveKeys.erase`'s."""
     return int((await conn.execute(_DESTROY, list(recording_ids), at)).rpartition(" ")[2])
+
+
+_DESTROY_PROJECT_KEYS = """
+update recording_project_keys set wrapped = null, retired_at = coalesce(retired_at, $2) where project_id = $1 and wrapped is not null
+"""
+_DESTROY_OF_PROJECT = """
+update recordings set wrapped_key = null, key_destroyed_at = $2 where project_id = $1 and project_key_id is not null and wrapped_key is not null
+"""
+
+
+async def destroy_of_project(conn: Conn, project_id: UUID, *, at: datetime) -> int:
+    """Destroy a project's keys and those of its recordings. How many recordings had one. In the transaction that notes why."""
+    await conn.execute(_DESTROY_PROJECT_KEYS, project_id, at)
+    return int((await conn.execute(_DESTROY_OF_PROJECT, project_id, at)).rpartition(" ")[2])
+
+
+def wrapped_under(project_key: bytes, seal: Seal) -> bytes:
+    """A file's key under its project's, as its ledger row holds it."""
+    return wrap(project_key, seal.key, _of_file(seal.attempt_id))
+
+
+def unwrapped(project_key: bytes, attempt_id: UUID, wrapped: bytes) -> Seal:
+    """The other way round. Raises KeysRefused."""
+    return Seal(attempt_id=attempt_id, key=unwrap(project_key, wrapped, _of_file(attempt_id)))
 
 
 def destroyed() -> KeysRefused:

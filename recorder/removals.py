@@ -27,6 +27,9 @@ BATCH: Final = 100
 Audit = Callable[["Conn", "Kind", Sequence[Kept]], Awaitable[None]]
 """Writes who did it, in the transaction that decides."""
 
+Erase = Callable[["Conn", Sequence[UUID]], Awaitable[None]]
+"""Makes recordings unreadable on volumes, durably; may be asked again for the same."""
+
 Decide = Callable[["Conn", Sequence[Kept]], Awaitable[list[tuple[Kept, str]]]]
 
 
@@ -41,6 +44,7 @@ class Step(StrEnum):
     """Steps that are done, in their order."""
 
     DECIDED = "decided"
+    ERASED = "erased"  # on every volume
     FILE_REMOVED = "file_removed"
     NOTED = "noted"
 
@@ -55,13 +59,17 @@ class Removed:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removals:
-    """Takes files out of a store. `audit` writes who did it, in the transaction that decides; `on_step` hears of each step (tests that kill)."""
+    """Takes files out of a store. `audit` writes who did it, in the transaction that decides; `on_step` hears of each step (tests that kill).
+
+    `erase`: without it files are only released; what has expired and is not yet gone waits for who has it.
+    """
 
     pool: LedgerPool
     store_dir: Path
     clock: Callable[[], datetime]
     by: str
     audit: Audit
+    erase: Erase | None = None
     on_step: Callable[[Step], None] = lambda _step: None
 
     async def expire(self, ids: Sequence[UUID], day: date) -> Removed:
@@ -99,15 +107,17 @@ class Removals:
             async with self.pool.acquire() as conn, conn.transaction():
                 await keeping.lock_shared(conn)
                 await conn.execute(_WITHDRAW, self.clock())
-                rows = await conn.fetch(_OPEN, BATCH)
+                rows = await conn.fetch(_OPEN, BATCH, [Kind.RELEASED] if self.erase is None else list(Kind))
                 if not rows:
                     return
+                over = [row["recording_id"] for row in rows if row["kind"] == Kind.EXPIRED]
+                if self.erase is not None and over:
+                    await self.erase(conn, over)
+                    self.on_step(Step.ERASED)
                 # Inside the lock: no hold can come between the look and the last byte.
                 await asyncio.to_thread(self._unlink, [row["path"] for row in rows])
                 gone = [row["id"] for row in rows]
                 await conn.execute(_GONE, gone, self.clock())
-                # What has expired is erased on discs too: no copy opens without its key.
-                over = [row["recording_id"] for row in rows if row["kind"] == Kind.EXPIRED]
                 await file_keys.destroy(conn, over, at=self.clock())
             self.on_step(Step.NOTED)
 
@@ -228,7 +238,8 @@ with held as (
 update recordings set state = held.was, reason = null from held where recordings.id = held.recording_id
 """
 _OPEN = """
-select id, path, recording_id, kind from recording_removals where file_gone_at is null and withdrawn_at is null order by id limit $1
+select id, path, recording_id, kind from recording_removals where file_gone_at is null and withdrawn_at is null and kind = any($2)
+order by id limit $1
 for update skip locked
 """
 _GONE = "update recording_removals set file_gone_at = $2 where id = any($1)"

@@ -94,7 +94,9 @@ def run(
         released = 0
         with alone(settings.archive_dir), bar(shown=not output.as_json) as advance:
             report = await rotate(
-                Builder(ledger=ledger, settings=settings, mask=mask, keys=await keys_of(office), progress=advance),
+                Builder(
+                    ledger=ledger, settings=settings, mask=mask, archive_keys=office.deps.archive_keys, keys=await keys_of(office), progress=advance,
+                ),
                 Copier(ledger=ledger, settings=settings, progress=advance),
                 targets, ask=ask, medium=medium, today=now().date(), wait=timedelta(days=wait_days),
             )  # fmt: skip
@@ -296,18 +298,40 @@ def restore_volume(
 
 @app.command("rebuild")
 def rebuild_ledger(
-    context: typer.Context, sources: Annotated[list[str], typer.Argument(help="Drives or images of volumes.")]
+    context: typer.Context,
+    sources: Annotated[list[str], typer.Argument(help="Drives or images of volumes.")],
+    without_archive_keys: Annotated[
+        bool,
+        typer.Option(
+            "--without-archive-keys",
+            help="The archive's key file is lost for good: rows come back, sealed recordings stay closed, and what was deleted must be deleted again.",
+        ),
+    ] = False,
 ) -> None:
-    """Write into the ledger what volumes say and it does not know: after the database was lost."""
+    """Write into the ledger what volumes say and it does not know: after the database was lost. What was deleted stays deleted."""
 
     async def work(office: Office) -> Any:
         places = [source_of(one) or Path(one) for one in sources]
-        return await rebuild(ledger_of(office), places, keys=office.deps.file_keys)
+        archive_keys = None if without_archive_keys else office.deps.archive_keys
+        return await rebuild(ledger_of(office), places, keys=office.deps.file_keys, archive_keys=archive_keys)
 
     found = in_office(work)
     context.obj.output.rows(
-        [{"label": one.label, "recordings": one.recordings, "new": one.new} for one in found], empty=""
+        [{"label": one.label, "recordings": one.recordings, "new": one.new, "erased": one.erased} for one in found],
+        empty="",
     )
+
+
+@app.command("erase-again")
+def erase_again(context: typer.Context) -> None:
+    """After an older copy of the archive's key file was put back: take out of it again what was deleted since."""
+
+    async def work(office: Office) -> int:
+        async with office.pool.acquire() as conn:
+            return await office.deps.archive_keys.erase_again(conn)
+
+    count = in_office(work)
+    context.obj.output.done(f"{count} deleted recordings were taken out again", recordings=count)
 
 
 @app.command()

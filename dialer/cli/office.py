@@ -25,7 +25,7 @@ from dialer.live.feed import Feed
 from dialer.settings import Settings, load_settings
 from dialer.web.api import Operation
 from dialer.web.call import Call
-from dialer.web.configure import file_keys, web_settings
+from dialer.web.configure import archive_keys, file_keys, web_settings
 from dialer.web.deps import WebDeps
 from dialer.web.errors import of_database, of_validation
 from dialer.web.identity import Identity
@@ -149,6 +149,7 @@ async def _open() -> AsyncIterator[Office]:
             store_dir=settings.store_dir,
             archive_dir=settings.archive_dir,
             file_keys=file_keys(settings),
+            archive_keys=archive_keys(settings),
             upload_dir=settings.work_dir,
             settings=web_settings(settings),
             clock=now,

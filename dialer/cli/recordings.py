@@ -201,6 +201,7 @@ def rotate_keys(
                 name, count = (await keys.ring()).current, await keys.rewrap(connection, at=now())
             else:
                 name, count = await keys.rotate(connection, at=now())
+            await office.deps.archive_keys.rewrap()
             await audit_trail.write(connection, audit_trail.Entry(
                 at=now(), user_id=None, actor=actor(), address=None, action="recording_keys_rotated", subject_type="master_key",
                 subject_id=name, detail={"project_keys": count},

@@ -141,6 +141,21 @@ def expire(context: typer.Context, project: Project) -> None:
     context.obj.output.done(f"{recordings} recordings deleted, {gone} bytes", recordings=recordings, bytes=gone)
 
 
+@app.command("destroy-keys")
+def destroy_keys(
+    context: typer.Context,
+    project: Project,
+    why: Annotated[str, typer.Option("--why", help="The reason; it is kept.")],
+) -> None:
+    """Destroy the keys of a project whose recordings are all over: no copy of them opens any more, on whatever disc it lies."""
+
+    async def work(office: Office) -> Any:
+        project_id = await office.id_of("project", project)
+        return await office.do(routes.destroy_keys, body={"reason": why}, project_id=project_id)
+
+    context.obj.output.thing(shown(in_office(work)))
+
+
 @app.command()
 def proof(context: typer.Context, call: Annotated[str, typer.Argument(help="Id of the call.")]) -> None:
     """When and why a call's file left the store."""

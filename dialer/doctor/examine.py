@@ -38,6 +38,7 @@ CHECKS: dict[str, Check] = {
     "directories": directories.rights_and_room,
     "codecs": codecs.encoder,
     "recording keys": keeping.master_keys,
+    "archive keys": keeping.archive_key_file,
     "archive programs": keeping.archive_programs,
     "asterisk": asterisk.manager,
     "agi": asterisk.agi_route,

@@ -8,8 +8,9 @@ import shutil
 from dialer.doctor import postgres
 from dialer.doctor.finding import Finding, fault, ok, warning
 from dialer.settings import Settings
-from recorder.errors import KeysRefused
-from recorder.file_keys import masters_in_use
+from recorder.archive.erasing import ArchiveKeys
+from recorder.errors import KeysRefused, RecorderError
+from recorder.file_keys import FileKeys, masters_in_use
 from recorder.keyring import KeySource
 
 ARCHIVE_PROGRAMS = ("xorriso", "dvdisaster")
@@ -40,6 +41,33 @@ async def master_keys(settings: Settings) -> list[Finding]:
             )
         ]
     return [ok(subject, f"{len(ring.keys)} master keys, {ring.current} in use")]
+
+
+async def archive_key_file(settings: Settings) -> list[Finding]:
+    """The archive's key file opens, and is there where volumes need it."""
+    subject = "archive keys"
+    keys = ArchiveKeys(
+        path=settings.archive_keys,
+        keys=FileKeys(KeySource(path=settings.recording_keys, command=settings.recording_keys_command)),
+    )
+    try:
+        async with postgres.connect(settings) as connection:
+            needed = await keys.needed(connection)
+    except postgres.Unreachable:
+        needed = False  # the check of PostgreSQL says so
+    if not needed and not await asyncio.to_thread(settings.archive_keys.exists):
+        return [ok(subject, "none yet: the first volume makes the file")]
+    try:
+        tree = await keys.tree()
+    except RecorderError as error:
+        return [
+            fault(
+                subject,
+                str(error),
+                "Until this is mended no recording is deleted and no volume is built. docs/discs.md.",
+            )
+        ]
+    return [ok(subject, f"{len(tree.nodes)} nodes in {settings.archive_keys}")]
 
 
 async def archive_programs(settings: Settings, *, programs: tuple[str, ...] = ARCHIVE_PROGRAMS) -> list[Finding]:

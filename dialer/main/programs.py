@@ -203,13 +203,13 @@ class _Start:
 
     async def _web(self, pool: Pool, redis: Redis | None, engine: Any, feed: Feed, registry: CollectorRegistry) -> None:
         from dialer.web.app import create_app
-        from dialer.web.configure import file_keys, web_settings
+        from dialer.web.configure import archive_keys, file_keys, web_settings
         from dialer.web.deps import WebDeps
 
         settings = self.settings
         app = create_app(
             WebDeps(
-                pool=pool, database_url=settings.database_url, redis=redis, engine=engine, feed=feed, explain=engine, store_dir=settings.store_dir, archive_dir=settings.archive_dir, file_keys=file_keys(settings), upload_dir=settings.work_dir,
+                pool=pool, database_url=settings.database_url, redis=redis, engine=engine, feed=feed, explain=engine, store_dir=settings.store_dir, archive_dir=settings.archive_dir, file_keys=file_keys(settings), archive_keys=archive_keys(settings), upload_dir=settings.work_dir,
                 settings=web_settings(settings),
                 registry=registry, clock=now,
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dialer.settings import Settings
 from dialer.web.deps import WebSettings
+from recorder.archive.erasing import ArchiveKeys
 from recorder.file_keys import FileKeys
 from recorder.keyring import KeySource
 
@@ -26,3 +27,8 @@ def web_settings(settings: Settings) -> WebSettings:
 def file_keys(settings: Settings) -> FileKeys:
     """What opens sealed recordings; reads the master keys when first asked."""
     return FileKeys(KeySource(path=settings.recording_keys, command=settings.recording_keys_command))
+
+
+def archive_keys(settings: Settings) -> ArchiveKeys:
+    """What opens recordings on discs without the ledger, and erases them there."""
+    return ArchiveKeys(path=settings.archive_keys, keys=file_keys(settings))

@@ -15,6 +15,7 @@ from prometheus_client import CollectorRegistry
 from redis.asyncio import Redis
 
 from dialer.domain.commands import Command, Done
+from recorder.archive.erasing import ArchiveKeys
 from recorder.file_keys import FileKeys
 
 
@@ -103,6 +104,7 @@ class WebDeps:
     store_dir: Path  # where the recorder keeps recordings
     archive_dir: Path  # where archive volumes are built
     file_keys: FileKeys  # opens those that are sealed
+    archive_keys: ArchiveKeys  # erases them on discs
     upload_dir: Path  # imports and their reject files
     settings: WebSettings = field(default_factory=WebSettings)
     registry: CollectorRegistry = field(default_factory=CollectorRegistry)

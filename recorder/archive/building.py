@@ -17,21 +17,25 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from recorder import storing
 from recorder.archive import catalogue, correction
 from recorder.archive.bag import About, close_bag, hash_of
+from recorder.archive.erasing import ArchiveKeys, wrap_for_disc
 from recorder.archive.image import write_image
 from recorder.archive.ledger import ArchiveLedger, Volume
 from recorder.archive.reading import Fault, read_volume
 from recorder.archive.signing import load_key
 from recorder.archive.states import VolumeEvent, VolumeState
 from recorder.errors import ArchiveError, Damaged
-from recorder.file_keys import FileKeys
+from recorder.file_keys import FileKeys, unwrapped
 from recorder.paths import locate
 from recorder.sealing import Seal
 from recorder.spool import sync_directory
+
+if TYPE_CHECKING:
+    from asyncpg import Record
 
 Progress = Callable[[str, int, int], None]
 """Told of a volume's phase, bytes done in it, and bytes in all."""
@@ -100,11 +104,14 @@ def alone(archive_dir: Path) -> Iterator[None]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Builder:
-    """Builds volumes. `mask` hides a number as the floor does; with `keys` the rows are sealed; `on_step` hears of each step (tests that kill)."""
+    """Builds volumes. `mask` hides a number as the floor does; `archive_keys` let what is sealed be opened from the volume alone; with `keys` the rows
+    are sealed; `on_step` hears of each step (tests that kill).
+    """
 
     ledger: ArchiveLedger
     settings: ArchiveSettings
     mask: Callable[[str], str]
+    archive_keys: ArchiveKeys
     keys: FileKeys | None = None
     progress: Progress = lambda _phase, _done, _total: None
     on_step: Callable[[Step], None] = lambda _step: None
@@ -135,7 +142,8 @@ class Builder:
         if not rows.exists():
             part = rows.with_suffix(".part")
             master = (await self.keys.ring()).current if self.keys else None
-            await self.ledger.freeze(volume, part, project, master=master)
+            wrapped = await self._wrapped(volume)
+            await self.ledger.freeze(volume, part, project, master=master, keys=wrapped)
             for path in (project, part):
                 _sync(path)
             part.replace(rows)
@@ -145,6 +153,24 @@ class Builder:
         volume = await self.ledger.move(volume, VolumeEvent.FROZEN, rows_sha256=sha256)
         self.on_step(Step.FROZEN)
         return volume
+
+    async def _wrapped(self, volume: Volume) -> Callable[[Record], str | None]:
+        """Gives a row's key as the volume will hold it; None for what is not sealed. Raises KeysRefused, ArchiveError (those of `ArchiveKeys.tree`)."""
+        async with self.ledger.pool.acquire() as conn:
+            await self.archive_keys.prepare(conn, at=self.ledger.clock())
+            of_project = await self.archive_keys.keys.of_project(conn, volume.project_id)
+        tree = await self.archive_keys.tree()
+        leaves = await asyncio.to_thread(lambda: list(tree.leaves(volume.id, volume.recordings)))
+
+        def wrapped(row: Record) -> str | None:
+            project_key = of_project.get(row["project_key_id"])
+            leaf = None if row["number"] is None else leaves[row["number"]]
+            if project_key is None or row["wrapped_key"] is None or leaf is None:
+                return None
+            seal = unwrapped(project_key, row["attempt_id"], row["wrapped_key"])
+            return wrap_for_disc(leaf, volume.id, seal.attempt_id, seal.key)
+
+        return wrapped
 
     async def _image(self, volume: Volume) -> Volume:
         size, sha256 = await asyncio.to_thread(self._write_image, volume, await self._seal(volume))

@@ -128,7 +128,11 @@ class ArchiveLedger:
             )  # fmt: skip
             volume = _volume(row)
             await conn.executemany(
-                _ITEM, [(volume.id, one.id, one.attempt_id, one.path, one.sha256, one.bytes) for one in kept]
+                _ITEM,
+                [
+                    (volume.id, one.id, one.attempt_id, one.path, one.sha256, one.bytes, number)
+                    for number, one in enumerate(sorted(kept, key=lambda one: one.path))
+                ],
             )
             await conn.executemany(_WANT_COPY, [(volume.id, number) for number in range(1, wanted + 1)])
             detail = {"recordings": volume.recordings, "bytes": volume.bytes, "medium": volume.medium}
@@ -175,13 +179,20 @@ class ArchiveLedger:
         """The recordings of a volume, in the order of their paths."""
         return [Item(**row) for row in await self.pool.fetch(_ITEMS, volume_id)]
 
-    async def freeze(self, volume: Volume, rows: Path, project: Path, *, master: str | None) -> bytes:
-        """Write the volume's rows and its project's into files and give the rows' SHA-256. `master`: the key the rows will be sealed under."""
+    async def freeze(
+        self, volume: Volume, rows: Path, project: Path, *, master: str | None, keys: Callable[[Record], str | None]
+    ) -> bytes:
+        """Write the volume's rows and its project's into files and give the rows' SHA-256.
+
+        `master`: the key the rows will be sealed under. `keys`: the recording's key as the volume will hold it, from its `number`, `attempt_id`,
+        `project_key_id` and `wrapped_key`.
+        """
         digest = hashlib.sha256()
         async with self.pool.acquire() as conn, conn.transaction(isolation="repeatable_read", readonly=True):
             with rows.open("wb") as file:  # small writes, between fetches
                 async for row in conn.cursor(_FROZEN, volume.id, prefetch=_ROWS_AT_ONCE):
-                    line = row["row"].encode() + b"\n"
+                    # The row stays as PostgreSQL writes it: no number in it is read and written again.
+                    line = f'{row["row"][:-1]}, "key": {json.dumps(keys(row))}}}\n'.encode()
                     digest.update(line)
                     file.write(line)
             of_project = await conn.fetchval(_PROJECT, volume.project_id, master)
@@ -266,6 +277,14 @@ class ArchiveLedger:
         return [(Item(**{k: v for k, v in row.items() if k != "label"}), row["label"]) for row in rows]
 
 
+_VOLUMES_OF: Final = "select id from archive_volumes where project_id = $1 and rows_sha256 is not null"
+
+
+async def volumes_of(conn: Conn, project_id: UUID) -> list[UUID]:
+    """The volumes of a project that hold, or may hold, keys of its recordings."""
+    return [row["id"] for row in await conn.fetch(_VOLUMES_OF, project_id)]
+
+
 _VOLUME: Final = (
     "id, label, project_id, expiry_year, medium, state, recordings, bytes, copies_wanted, created_at, created_by, rows_sha256, data_bytes, "
     "data_sha256, image_bytes, image_sha256, sealed_at, reason"
@@ -276,7 +295,9 @@ insert into archive_volumes (label, project_id, expiry_year, medium, state, reco
 values ('W' || lpad(nextval('archive_labels')::text, 6, '0'), $1, $2, $3, 'planned', $4, $5, $6, date_trunc('second', $7::timestamptz), $8)
 returning {_VOLUME}
 """  # noqa: S608  # our own column names
-_ITEM: Final = "insert into archive_items (volume_id, recording_id, attempt_id, path, sha256, bytes) values ($1, $2, $3, $4, $5, $6)"
+_ITEM: Final = """
+insert into archive_items (volume_id, recording_id, attempt_id, path, sha256, bytes, number) values ($1, $2, $3, $4, $5, $6, $7)
+"""
 _VOID_ITEMS: Final = "update archive_items set void = true where volume_id = $1"
 _WANT_COPY: Final = "insert into archive_copies (volume_id, number, state) values ($1, $2, 'wanted')"
 _BY_LABEL: Final = f"select {_VOLUME} from archive_volumes where label = $1"  # noqa: S608
@@ -284,17 +305,19 @@ _VOLUMES: Final = f"select {_VOLUME} from archive_volumes where state = any($1) 
 _ITEMS: Final = (
     "select recording_id, attempt_id, path, sha256, bytes from archive_items where volume_id = $1 order by path"
 )
-# Whole rows, whatever columns they have: what is added to a recording tomorrow is on tomorrow's volumes. Never a key: destroying it must
-# make this disc unreadable too.
+# Whole rows, whatever columns they have: what is added to a recording tomorrow is on tomorrow's volumes. Never a key as the ledger holds it:
+# destroying that one would change nothing on this disc.
 _FROZEN: Final = """
-select jsonb_build_object('recording', to_jsonb(r) - 'wrapped_key', 'attempt', to_jsonb(a), 'lead', to_jsonb(l), 'waveform', to_jsonb(w))::text as row
+select jsonb_build_object('recording', to_jsonb(r) - 'wrapped_key', 'attempt', to_jsonb(a), 'lead', to_jsonb(l), 'waveform', to_jsonb(w),
+                          'number', i.number)::text as row,
+       i.number, r.attempt_id, r.project_key_id, r.wrapped_key
 from archive_items i join recordings r on r.id = i.recording_id join attempts a on a.id = i.attempt_id
      left join leads l on l.id = a.lead_id left join recording_waveforms w on w.recording_id = r.id
 where i.volume_id = $1 order by i.path
 """
 _PROJECT: Final = """
 select (to_jsonb(p) || jsonb_build_object('rows_master', $2::text, 'recording_project_keys', coalesce(
-    (select jsonb_agg(to_jsonb(k) - 'wrapped' order by k.id) from recording_project_keys k where k.project_id = p.id), '[]')))::text
+    (select jsonb_agg(to_jsonb(k) - 'wrapped' || jsonb_build_object('destroyed', k.wrapped is null) order by k.id) from recording_project_keys k where k.project_id = p.id), '[]')))::text
 from projects p where p.id = $1
 """
 _COPY_COLUMNS: Final = """

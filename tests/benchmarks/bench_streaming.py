@@ -28,6 +28,7 @@ from dialer.web.app import create_app
 from dialer.web.deps import WebDeps, WebSettings
 from lab.nginx import Nginx
 from lab.ports import free_port
+from recorder.archive.erasing import ArchiveKeys
 from recorder.file_keys import FileKeys
 from recorder.keyring import KeySource
 from recorder.sealing import SealingSink, new_seal
@@ -99,7 +100,7 @@ async def _measure(pool: Pool, folder: Path) -> int:
 
     def deps(settings: WebSettings) -> WebDeps:
         return WebDeps(
-            pool=pool, database_url="", redis=None, engine=cast("Any", None), feed=Feed("bench"), store_dir=store, file_keys=keys,
+            pool=pool, database_url="", redis=None, engine=cast("Any", None), feed=Feed("bench"), store_dir=store, file_keys=keys, archive_keys=ArchiveKeys(path=store.parent / "archive.keys", keys=keys),
             upload_dir=folder / "uploads", archive_dir=folder / "archive", settings=settings,
         )  # fmt: skip
 

@@ -21,6 +21,7 @@ def waihu(
     monkeypatch.setenv("WAIHU_REDIS_URL", "")
     monkeypatch.setenv("WAIHU_WORK_DIR", str(tmp_path / "work"))
     monkeypatch.setenv("WAIHU_RECORDING_KEYS", str(tmp_path / "recording.keys"))
+    monkeypatch.setenv("WAIHU_ARCHIVE_KEYS", str(tmp_path / "archive.keys"))
     monkeypatch.setenv("WAIHU_STORE_DIR", str(tmp_path / "store"))
     monkeypatch.setenv("WAIHU_NEW_PASSWORD", PASSWORD)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,8 +14,10 @@ import pytest
 
 from dialer.cli.command import run
 from dialer.cli.exits import Exit
-from tests.recorder.archive_builders import a_stored_recording, state_of
-from tests.recorder.builders import PROJECT, a_project
+from recorder.file_keys import FileKeys
+from recorder.keyring import KeySource
+from tests.recorder.archive_builders import a_sealed_recording, a_stored_recording, sound_of, state_of
+from tests.recorder.builders import NOW, PROJECT, a_project
 
 Waihu = Callable[..., tuple[int, Any]]
 
@@ -30,6 +33,7 @@ def waihu(
     for name, value in {
         "DATABASE_URL": database_url, "REDIS_URL": "", "WORK_DIR": tmp_path / "work", "STORE_DIR": tmp_path / "store",
         "ARCHIVE_DIR": tmp_path / "archive", "ARCHIVE_DRIVE": f"stdio:{tmp_path}/{{name}}.disc", "RECORDING_KEYS": tmp_path / "keys",
+        "ARCHIVE_KEYS": tmp_path / "archive.keys",
     }.items():  # fmt: skip
         monkeypatch.setenv(f"WAIHU_{name}", str(value))
 
@@ -77,6 +81,48 @@ async def test_a_run_burns_two_discs_reads_them_again_releases_and_a_call_comes_
         "recordings_released",
         "recording_restored",
     } <= actions
+
+
+async def test_discs_and_key_files_bring_a_lost_ledger_back_and_the_doctor_knows_the_key_file(
+    waihu: Waihu, pool: Pool, tmp_path: Path
+) -> None:
+    await a_project(pool)
+    keys = FileKeys(KeySource(path=tmp_path / "keys"))
+    async with pool.acquire() as conn:
+        await keys.prepare(conn, at=NOW)
+    call = await a_sealed_recording(pool, tmp_path / "store", keys)
+    sound = await sound_of(pool, tmp_path / "store", keys, call)
+
+    def doctor() -> tuple[str, str]:
+        [found] = waihu("doctor", "--only", "archive keys")[1]
+        return found["level"], found["seen"]
+
+    def burn() -> None:
+        assert "none yet" in doctor()[1]
+        assert waihu("archive", "run", "--medium", "cd", "--wait-days", "-1")[1]["sealed"] == ["W000001"]
+        assert doctor()[0] == "ok"
+        assert waihu("archive", "erase-again")[1]["recordings"] == 0
+
+    def rebuild() -> None:
+        disc, file = str(tmp_path / "W000001-1.disc"), tmp_path / "archive.keys"
+        content = file.read_bytes()
+        file.unlink()
+        code, said = waihu("archive", "rebuild", disc)
+        assert (code, "archive_key_file_missing" in said) == (Exit.FAILED, True)
+        file.write_bytes(content)
+        assert waihu("archive", "rebuild", disc)[1] == [{"label": "W000001", "recordings": 1, "new": 1, "erased": 0}]
+        assert waihu("archive", "restore", str(call), "--from", disc)[0] == Exit.OK
+        file.unlink()
+        assert doctor()[0] == "fault"
+        assert waihu("retention", "destroy-keys", str(PROJECT), "--why", "over")[0] != Exit.OK
+
+    await asyncio.to_thread(burn)
+    await pool.execute(
+        "truncate projects, attempts, recordings, recording_project_keys, archive_volumes, archive_items, archive_copies, archive_copy_events cascade"
+    )
+    shutil.rmtree(tmp_path / "store")
+    await asyncio.to_thread(rebuild)
+    assert await sound_of(pool, tmp_path / "store", keys, call) == sound
 
 
 async def test_a_damaged_disc_fails_the_verification_with_the_files_named(

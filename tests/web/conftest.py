@@ -24,6 +24,7 @@ from dialer.web.access import TOKEN_PREFIX, hash_of, new_secret
 from dialer.web.app import create_app
 from dialer.web.deps import WebDeps, WebSettings
 from dialer.web.parts import PARTS
+from recorder.archive.erasing import ArchiveKeys
 from recorder.file_keys import FileKeys
 from recorder.keyring import KeySource
 from tests.builders import a_user, an_agent
@@ -164,7 +165,7 @@ async def house(
     client = Redis.from_url(redis_url, socket_timeout=0.5, socket_connect_timeout=0.5)
     (tmp_path / "store").mkdir()
     deps = WebDeps(
-        pool=pool, database_url=database_url, redis=client, engine=engine, feed=feed, explain=engine, store_dir=tmp_path / "store", archive_dir=tmp_path / "archive", file_keys=FileKeys(KeySource(path=tmp_path / "recording.keys")), upload_dir=tmp_path / "uploads",
+        pool=pool, database_url=database_url, redis=client, engine=engine, feed=feed, explain=engine, store_dir=tmp_path / "store", archive_dir=tmp_path / "archive", file_keys=(keys := FileKeys(KeySource(path=tmp_path / "recording.keys"))), archive_keys=ArchiveKeys(path=tmp_path / "archive.keys", keys=keys), upload_dir=tmp_path / "uploads",
         settings=settings, clock=clock,
     )  # fmt: skip
     app = create_app(deps)

@@ -9,7 +9,8 @@ from uuid import UUID
 import pytest
 
 from dialer.domain.roles import Role
-from tests.recorder.archive_builders import a_stored_recording, state_of
+from recorder.errors import KeysRefused
+from tests.recorder.archive_builders import a_sealed_recording, a_stored_recording, sound_of, state_of
 from tests.recorder.builders import PROJECT, a_project
 from tests.web.conftest import House
 
@@ -54,6 +55,29 @@ async def test_a_hold_stops_deletion_until_it_is_lifted(house: House) -> None:
     await keeper.do("POST", f"/retention/holds/{hold['id']}/lift", {"reason": "settled"})
     assert [one["lift_reason"] for one in await keeper.get("/retention/holds")] == ["settled"]
     assert (await keeper.do("POST", f"/projects/{PROJECT}/retention/expire", {}))["recordings"] == 1
+
+
+async def test_a_projects_keys_go_only_when_all_of_it_is_over_and_nothing_is_on_hold(house: House) -> None:
+    keeper = await house.person(Role.ADMIN)
+    await a_project(house.pool)
+    async with house.pool.acquire() as conn:
+        await house.deps.file_keys.prepare(conn, at=house.clock())
+    at = house.clock() - timedelta(days=400)
+    call = await a_sealed_recording(house.pool, house.deps.store_dir, house.deps.file_keys, at=at)
+    path, why = f"/projects/{PROJECT}/recording-keys/destroy", {"reason": "the contract is over"}
+    assert (
+        await keeper.ask("POST", path, why)
+    ).error_id == "recording_keys_needed"  # nobody has said how long it is kept
+    await keeper.do("POST", "/retention/policies", POLICY)
+    await keeper.do("PUT", f"/projects/{PROJECT}/retention", {"policy": "six-months"})
+    hold = await keeper.do("POST", "/retention/holds", {"project_id": str(PROJECT), "reason": "suit"})
+    assert (await keeper.ask("POST", path, why)).error_id == "recording_keys_on_hold"
+    await keeper.do("POST", f"/retention/holds/{hold['id']}/lift", {"reason": "settled"})
+    assert await keeper.do("POST", path, why) == {"recordings": 1, "volumes": 0}
+    with pytest.raises(KeysRefused):
+        await sound_of(house.pool, house.deps.store_dir, house.deps.file_keys, call)
+    [row] = await house.audited("recording_keys_destroyed")
+    assert row["detail"]["reason"] == "the contract is over"
 
 
 async def test_no_file_goes_without_its_audit_row(house: House) -> None:

@@ -9,16 +9,18 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from campaigns import projects
-from dialer.domain.errors import NotFound
+from dialer.domain.errors import Conflict, NotFound
 from dialer.web.api import operation
 from dialer.web.call import Call
 from dialer.web.identity import actor_of
 from dialer.web.retention.types import (
     BusinessDate,
+    DestroyKeys,
     Expire,
     Expired,
     Fate,
     Hold,
+    KeysDestroyed,
     LiftHold,
     NewHold,
     NewPolicy,
@@ -29,7 +31,8 @@ from dialer.web.retention.types import (
     UsePolicy,
 )
 from dialer.web.roles import HOLDERS, KEEPERS, KEEPING_READERS
-from recorder import keeping, removals
+from recorder import file_keys, keeping, removals
+from recorder.archive import ledger as archive_ledger
 from recorder.keeping import Kept
 from recorder.removals import Kind, Removals
 from recorder.retention.policy import Basis
@@ -159,6 +162,35 @@ async def expire(call: Call, project_id: UUID, body: Expire) -> Expired:
     return Expired(recordings=done.recordings, bytes=done.bytes, more=len(ids) > body.most)
 
 
+@operation(
+    "POST",
+    "/projects/{project_id}/recording-keys/destroy",
+    roles=KEEPERS,
+    summary="Destroy the keys of a project whose recordings are all over",
+    timeout_s=300,
+)
+async def destroy_keys(call: Call, project_id: UUID, body: DestroyKeys) -> KeysDestroyed:
+    """No copy of its sealed recordings opens any more, wherever it lies. Refused while a recording is inside its retention, or a hold is open."""
+    async with call.transaction() as conn:
+        await keeping.lock_shared(conn)
+        day = await _today(call, conn, project_id)
+        if any(row["lifted_at"] is None for row in await keeping.holds(conn, project_id)):
+            raise Conflict("recording_keys_on_hold", "A legal hold of this project is open: its keys stay.")
+        async for page in keeping.kept(conn, states=FILES, project_id=project_id):
+            if not all(one.verdict(day).expired for one in page):
+                raise Conflict(
+                    "recording_keys_needed",
+                    "Recordings of this project are inside their retention: see the preview. What is over goes with waihu retention expire.",
+                )
+        volumes = await archive_ledger.volumes_of(conn, project_id)
+        count = await file_keys.destroy_of_project(conn, project_id, at=call.now)
+        await call.audit(
+            conn, "recording_keys_destroyed", "project", project_id, reason=body.reason, recordings=count, volumes=len(volumes)
+        )  # fmt: skip
+        await call.deps.archive_keys.erase_volumes(volumes)
+    return KeysDestroyed(recordings=count, volumes=len(volumes))
+
+
 @operation("GET", "/calls/{call_id}/removals", roles=KEEPING_READERS, summary="Proof of what became of a recording")
 async def list_removals(call: Call, call_id: UUID) -> list[Removal]:
     """Each time its file left the store, oldest first."""
@@ -184,7 +216,12 @@ def remover(call: Call) -> Removals:
         )  # fmt: skip
 
     return Removals(
-        pool=call.deps.pool, store_dir=call.deps.store_dir, clock=call.deps.clock, by=actor_of(call.caller), audit=audit
+        pool=call.deps.pool,
+        store_dir=call.deps.store_dir,
+        clock=call.deps.clock,
+        by=actor_of(call.caller),
+        audit=audit,
+        erase=call.deps.archive_keys.erase,
     )
 
 

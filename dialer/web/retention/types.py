@@ -129,6 +129,19 @@ class Expired(Out):
     more: bool
 
 
+class DestroyKeys(In):
+    """Why; it is kept."""
+
+    reason: Line = Field(min_length=1)
+
+
+class KeysDestroyed(Out):
+    """What opens no more."""
+
+    recordings: int = Field(description="Whose key was still there.")
+    volumes: int = Field(description="Whose sealed recordings no disc gives back without the ledger.")
+
+
 class Removal(Out):
     """The proof of a file that left the store."""
 

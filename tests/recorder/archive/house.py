@@ -15,12 +15,14 @@ from recorder.archive import building, copying
 from recorder.archive.building import ArchiveSettings, Builder
 from recorder.archive.copying import Copier
 from recorder.archive.drive import Drive
+from recorder.archive.erasing import ArchiveKeys
 from recorder.archive.ledger import ArchiveLedger, Volume
 from recorder.archive.media import Medium
 from recorder.archive.planner import plan
 from recorder.archive.restoring import Restorer
 from recorder.archive.states import CopyState
 from recorder.file_keys import FileKeys
+from recorder.keyring import KeySource
 from recorder.removals import Removals
 from tests.recorder.archive_builders import a_stored_recording, recording_id
 from tests.recorder.builders import a_project, now
@@ -62,8 +64,20 @@ class House:
 
         return ArchiveLedger(pool=self.pool, clock=now, by="test", audit=audit)
 
+    @property
+    def archive_keys(self) -> ArchiveKeys:
+        keys = self.keys or FileKeys(KeySource(path=self.root / "recording.keys"))
+        return ArchiveKeys(path=self.root / "archive.keys", keys=keys)
+
     def builder(self, on_step: Callable[[building.Step], None] = lambda _: None) -> Builder:
-        return Builder(ledger=self.ledger, settings=self.settings, mask=mask, keys=self.keys, on_step=on_step)
+        return Builder(
+            ledger=self.ledger,
+            settings=self.settings,
+            mask=mask,
+            archive_keys=self.archive_keys,
+            keys=self.keys,
+            on_step=on_step,
+        )
 
     def copier(self, on_step: Callable[[copying.Step], None] = lambda _: None) -> Copier:
         return Copier(ledger=self.ledger, settings=self.settings, on_step=on_step)
@@ -73,7 +87,9 @@ class House:
 
     @property
     def removals(self) -> Removals:
-        return Removals(pool=self.pool, store_dir=self.store, clock=now, by="test", audit=no_audit)
+        return Removals(
+            pool=self.pool, store_dir=self.store, clock=now, by="test", audit=no_audit, erase=self.archive_keys.erase
+        )
 
     def drive(self, disc: str) -> Drive:
         """A drive with a disc in it; a name that was never used is a blank one."""

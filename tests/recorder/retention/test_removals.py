@@ -13,6 +13,7 @@ import asyncpg
 import pytest
 
 from recorder import keeping, removals
+from recorder.archive.erasing import ArchiveKeys
 from recorder.file_keys import FileKeys
 from recorder.keyring import KeySource
 from recorder.removals import Removals, Step
@@ -46,7 +47,8 @@ async def no_audit(*_: object) -> None:
 
 
 def removing(pool: Pool, store: Path, on_step: Callable[[Step], None] = lambda _: None) -> Removals:
-    return Removals(pool=pool, store_dir=store, clock=now, by="test", audit=no_audit, on_step=on_step)
+    keys = ArchiveKeys(path=store / "archive.keys", keys=FileKeys(KeySource(path=store / "recording.keys")))
+    return Removals(pool=pool, store_dir=store, clock=now, by="test", audit=no_audit, erase=keys.erase, on_step=on_step)
 
 
 async def expire(pool: Pool, store: Path, call: UUID, day: date = FAR) -> int:

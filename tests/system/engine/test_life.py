@@ -23,6 +23,7 @@ from dialer.web.app import create_app
 from dialer.web.deps import WebDeps
 from dialer.web.parts import PARTS
 from lab.carrier import Behaviour
+from recorder.archive.erasing import ArchiveKeys
 from recorder.file_keys import FileKeys
 from recorder.keyring import KeySource
 from tests.builders import a_script
@@ -40,7 +41,8 @@ async def a_house(floor: Floor, directory: Path) -> AsyncIterator[House]:
     clock = HandClock()
     deps = WebDeps(
         pool=floor.pool, database_url=floor.database_url, redis=None, engine=floor.engine, feed=floor.engine.feed, explain=floor.engine,
-        store_dir=directory / "store", archive_dir=directory / "archive", file_keys=FileKeys(KeySource(path=directory / "keys")),
+        store_dir=directory / "store", archive_dir=directory / "archive", file_keys=(keys := FileKeys(KeySource(path=directory / "keys"))),
+        archive_keys=ArchiveKeys(path=directory / "archive.keys", keys=keys),
         upload_dir=directory / "uploads", clock=clock,
     )  # fmt: skip
     app = create_app(deps)

@@ -20,6 +20,7 @@ from dialer.web.deps import WebDeps, WebSettings
 from dialer.web.passwords import Passwords
 from lab import script_reader
 from lab.api_client import ApiClient, ApiRefused
+from recorder.archive.erasing import ArchiveKeys
 from recorder.file_keys import FileKeys
 from recorder.keyring import KeySource
 from tests.campaigns.scripts.builders import in_use
@@ -40,7 +41,7 @@ async def the_desk(floor: Floor, folder: Path) -> AsyncIterator[str]:
     engine = floor.engine
     deps = WebDeps(
         pool=floor.pool, database_url=floor.database_url, redis=None, engine=engine, feed=engine.feed, explain=engine, store_dir=folder, archive_dir=folder,
-        file_keys=FileKeys(KeySource(path=folder / "recording.keys")), upload_dir=folder, settings=WebSettings(), clock=clock,
+        file_keys=(keys := FileKeys(KeySource(path=folder / "recording.keys"))), archive_keys=ArchiveKeys(path=folder / "archive.keys", keys=keys), upload_dir=folder, settings=WebSettings(), clock=clock,
     )  # fmt: skip
     server = TestServer(create_app(deps))
     await server.start_server()
