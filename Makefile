@@ -20,6 +20,10 @@ help: ## list the targets
 setup: ## system packages, virtual environment, Asterisk image: whatever is missing
 	@scripts/bootstrap.sh
 
+.PHONY: browser
+browser: ## like setup, and a Chromium for the tests
+	@scripts/bootstrap.sh tests
+
 .PHONY: venv
 venv: ## like setup, without the image
 	@scripts/bootstrap.sh venv
@@ -46,7 +50,7 @@ format: venv ## put the code into the format that check wants
 	@$(BIN)/ruff format --quiet $(CODE)
 
 .PHONY: test
-test: setup ## every test, on real PostgreSQL, Redis and Asterisk; ARGS="-k word" for some
+test: browser ## every test, on real PostgreSQL, Redis and Asterisk; ARGS="-k word" for some
 	@$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 .PHONY: bench

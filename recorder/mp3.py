@@ -1,13 +1,9 @@
-"""MP3 for players that take no Ogg Opus (Safari before 18.4): made when asked for, from the master, and kept in memory for a while.
-
-A listener jumps about in a call, so the same MP3 is asked for many times within minutes. The same master gives the same bytes.
-"""
+"""MP3 for players that take no Ogg Opus (Safari before 18.4): made when asked for, from the master. The same master gives the same bytes."""
 
 from __future__ import annotations
 
 import asyncio
 import io
-from collections import OrderedDict
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +14,6 @@ from recorder.sealing import Seal, content_of
 
 MEDIA_TYPE: Final = "audio/mpeg"
 LONGEST_MS: Final = 2 * 3600 * 1000
-_KEPT_BYTES: Final = 64 * 1024 * 1024
 _RATE_HZ: Final = 16_000  # MPEG-2 layer III: not every player takes 8 kHz
 _BIT_RATE: Final = 32_000
 
@@ -41,27 +36,11 @@ def transcode(path: Path, seal: Seal | None) -> bytes:
     return out.getvalue()
 
 
-class Mp3s:
-    """What was made lately, bounded; one is made at a time, so that listeners do not take the machine from the calls."""
-
-    def __init__(self) -> None:
-        self._kept: OrderedDict[bytes, bytes] = OrderedDict()
-        self._bytes = 0
-        self._turn = asyncio.Lock()
-
-    async def of(self, path: Path, seal: Seal | None, *, sha256: bytes, duration_ms: int) -> bytes:
-        """The MP3 of a master, known by the hash of its sound. Raises FileGone, BadClip `recording_too_long_for_mp3`."""
-        if duration_ms > LONGEST_MS:
-            raise BadClip(
-                "recording_too_long_for_mp3",
-                "This recording is too long to be turned into MP3: use a browser that plays Opus.",
-            )
-        async with self._turn:
-            made = self._kept.get(sha256)
-            if made is None:
-                made = self._kept[sha256] = await asyncio.to_thread(transcode, path, seal)
-                self._bytes += len(made)
-            self._kept.move_to_end(sha256)
-            while self._bytes > _KEPT_BYTES and len(self._kept) > 1:
-                self._bytes -= len(self._kept.popitem(last=False)[1])
-        return made
+async def mp3(path: Path, seal: Seal | None, *, duration_ms: int) -> bytes:
+    """The same in a thread. Raises FileGone, BadClip `recording_too_long_for_mp3`."""
+    if duration_ms > LONGEST_MS:
+        raise BadClip(
+            "recording_too_long_for_mp3",
+            "This recording is too long to be turned into MP3: use a browser that plays Opus.",
+        )
+    return await asyncio.to_thread(transcode, path, seal)

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Brings a machine to where Waihu can run: system packages, the virtual environment, the Asterisk image.
 #
-#   scripts/bootstrap.sh              everything
+#   scripts/bootstrap.sh              everything it takes to run
+#   scripts/bootstrap.sh tests        and what only the tests need: a browser
 #   scripts/bootstrap.sh packages     only the system packages
 #   scripts/bootstrap.sh venv         packages and virtual environment
 #
@@ -57,6 +58,15 @@ docker_answers() {
         [ -n "$(timeout 10 docker info --format '{{.ServerVersion}}' 2>/dev/null)" ]
 }
 
+# Not as a snap: that cannot read what lies in a hidden or temporary folder.
+has_browser() {
+    local name path
+    for name in chromium-headless-shell chromium google-chrome-stable google-chrome; do
+        path=$(command -v "$name") && [[ $path != /snap/* ]] && return 0
+    done
+    compgen -G "${PLAYWRIGHT_BROWSERS_PATH:-$HOME/.cache/ms-playwright}/chromium*/INSTALLATION_COMPLETE" >/dev/null
+}
+
 missing_packages() {
     has_postgres || echo postgresql
     has_redis || echo redis-tools
@@ -72,6 +82,8 @@ missing_packages() {
         [ "$(id -u)" = 0 ] || have newuidmap || echo uidmap
     fi
     find_python >/dev/null || python_packages
+    # Ubuntu has it as a snap only: see make_browser.
+    [ "$wanted" != tests ] || has_browser || ! candidate chromium-headless-shell || echo chromium-headless-shell
 }
 
 candidate() { [ "$(apt-cache policy "$1" 2>/dev/null | awk '/Candidate:/ { print $2 }')" != "(none)" ] && apt-cache show "$1" >/dev/null 2>&1; }
@@ -207,6 +219,21 @@ pip_failed() {
     fail "the virtual environment could not be made" "Log: $1"
 }
 
+# ---------------------------------------------------------------- browser
+
+# Where the distribution has no Chromium outside a snap, the one that Playwright builds for it, with the libraries it names.
+make_browser() {
+    local log=$work/browser.log
+    has_browser && return
+    become_root "the libraries of Chromium"
+    say "fetching Chromium for the tests (100 MB)"
+    "${root[@]}" "$venv/bin/playwright" install-deps chromium-headless-shell >"$log" 2>&1 </dev/null &&
+        "$venv/bin/playwright" install --only-shell chromium >>"$log" 2>&1 </dev/null && return
+    tail -n 12 "$log" >&2
+    fail "Chromium for the tests could not be fetched" \
+        "Install google-chrome-stable, or check the network and the proxy and run this again. Log: $log"
+}
+
 # ---------------------------------------------------------------- all together
 
 check_disk() {
@@ -228,13 +255,14 @@ install_packages
 [ "$wanted" = packages ] && exit 0
 
 image_job=
-if [ "$wanted" = all ]; then
+if [ "$wanted" = all ] || [ "$wanted" = tests ]; then
     # It needs no virtual environment, and most of its time is waiting: side by side.
     "$(find_python)" -B -m lab.image 9>&- &
     image_job=$!
     trap 'kill "$image_job" 2>/dev/null || true' EXIT
 fi
 make_venv
+[ "$wanted" != tests ] || make_browser
 if [ -n "$image_job" ]; then
     trap - EXIT
     wait "$image_job"

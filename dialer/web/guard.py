@@ -23,6 +23,8 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 # A JSON API shows nothing: no page may frame it, run from it or keep it.
 API_POLICY = "default-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+# A link to a recording that is opened by itself becomes the browser's own player, which loads it once more from the same place.
+SOUND_POLICY = f"{API_POLICY}; media-src 'self'"
 DOCS_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; "
     "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
@@ -114,7 +116,8 @@ async def add_headers(request: web.Request, response: web.StreamResponse) -> Non
     headers["Referrer-Policy"] = "no-referrer"
     headers["Cross-Origin-Resource-Policy"] = "same-origin"
     headers["Cross-Origin-Opener-Policy"] = "same-origin"
-    headers["Content-Security-Policy"] = DOCS_POLICY if docs else API_POLICY
+    sound = response.content_type.startswith("audio/")
+    headers["Content-Security-Policy"] = DOCS_POLICY if docs else SOUND_POLICY if sound else API_POLICY
     headers.setdefault("Cache-Control", "no-cache" if docs else "no-store")
     if settings.secure_cookies:
         headers["Strict-Transport-Security"] = "max-age=31536000"

@@ -182,6 +182,34 @@ def test_an_ordinary_user_gets_the_program_that_podman_maps_users_with(machine: 
     assert outcome.complaint.splitlines()[1].endswith(": uidmap")
 
 
+def test_only_the_tests_get_a_browser(machine: Machine) -> None:
+    debian = 'case "$*" in policy*) echo "  Candidate: 150.0";; *) exit 0;; esac'
+    no_venv = 'case "$*" in "-m venv"*) exit 1;; *) exit 0;; esac'
+    machine.has_all_packages().has("apt-get", "exit 100").has("apt-cache", debian).has("id", "echo 0")
+    machine.has("python3", no_venv)
+    assert machine.bootstrap("packages").said == ""
+    assert "installing system packages: chromium-headless-shell\n" in machine.bootstrap("tests").said
+    machine.has("google-chrome", "exit 0")
+    assert "installing system packages" not in machine.bootstrap("tests").said
+
+
+def test_where_the_distribution_has_no_browser_the_tests_get_playwright_s(machine: Machine) -> None:
+    machine.has_all_packages().has("apt-cache", "exit 1").has("id", "echo 0").has("chmod").has("touch").has("sleep")
+    fake = f'#!/bin/sh\necho "$@" >>{machine.checkout}/asked; exit 1\n'
+    make_fake_venv = (
+        'mkdir -p "$3/bin"; for name in python playwright; do cp "$0" "$3/bin/$name"; done; '
+        f'cp {machine.checkout}/playwright "$3/bin/playwright"'
+    )
+    (machine.checkout / "playwright").write_text(fake, encoding="utf-8")
+    (machine.checkout / "playwright").chmod(0o755)
+    venv = f'case "$*" in "-m venv "*) {make_fake_venv};; -V) echo "Python 3.11.9";; "-B -m lab.image") exit 0;; esac'
+    machine.has("cp").has("python3", venv)
+    outcome = machine.bootstrap("tests")
+    assert outcome.code == 1
+    assert "Install google-chrome-stable" in outcome.complaint
+    assert (machine.checkout / "asked").read_text() == "install-deps chromium-headless-shell\n"
+
+
 def test_docker_that_answers_makes_podman_unnecessary(machine: Machine) -> None:
     outcome = machine.has("python3").has("docker", "echo 27.1").bootstrap("packages", WAIHU_CONTAINER_RUNTIME="")
     assert outcome == Outcome(code=0, said="", complaint="")

@@ -80,6 +80,24 @@ async def test_a_clip_says_in_its_tags_who_cut_it_and_in_the_audit_log_what(hous
     ]
 
 
+async def test_a_clip_takes_ranges_of_one_and_the_same_file(house: House, tmp_path: Path) -> None:
+    recording, listener = await a_recording(house, sound=a_master(tmp_path)), await house.person(Role.QA)
+    asked = {"start_ms": "1000", "end_ms": "3000"}
+    path = f"/recordings/{recording}/clip"
+    whole = await listener.ask("GET", path, query=asked)
+    house.clock.ahead = timedelta(seconds=5)  # cut anew its tags would tell another moment
+    part = await listener.ask("GET", path, query=asked, headers={"Range": "bytes=-100"})
+    assert (part.status, part.raw) == (206, whole.raw[-100:])
+    size = len(whole.raw)
+    assert part.headers["Content-Range"] == f"bytes {size - 100}-{size - 1}/{size}"
+    rows = await house.audited("recording_clipped")
+    assert [row["detail"]["bytes"] for row in rows] == [[[0, size]], [[size - 100, size]]]
+    other = await house.person(Role.QA)
+    theirs = await other.ask("GET", path, query=asked)
+    login = await house.pool.fetchval("select login from users where id = $1", other.user_id)
+    assert login.encode() in theirs.raw  # a clip is one listener's
+
+
 async def test_a_clip_outside_the_recording_is_refused(house: House, tmp_path: Path) -> None:
     recording, listener = await a_recording(house, sound=a_master(tmp_path)), await house.person(Role.QA)
     for start, end, error in (
@@ -110,6 +128,15 @@ async def test_a_link_lets_listen_without_logging_in_and_is_audited_in_its_maker
     [row] = await house.audited("recording_listened")
     assert (row["user_id"], row["detail"]["why"], row["detail"]["by_link"]) == (maker, "a second opinion", True)
     assert len(await house.audited("recording_link_made")) == 1
+
+
+async def test_sound_may_be_loaded_by_the_browser_s_own_player_and_nothing_else_of_ours(
+    house: House, tmp_path: Path
+) -> None:
+    path, _ = await a_link(house, tmp_path, await a_recording(house))
+    assert "media-src 'self'" in (await house.nobody().ask("GET", path)).headers["Content-Security-Policy"]
+    refused = await house.nobody().ask("GET", f"{path}x")
+    assert "media-src" not in refused.headers["Content-Security-Policy"]
 
 
 async def test_a_link_to_a_sealed_recording_opens_it(house: House, tmp_path: Path) -> None:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import quote
 from uuid import UUID
 
@@ -31,6 +31,7 @@ from recorder.clip import clip
 from recorder.errors import RecorderError
 from recorder.file_keys import ProjectKey, destroyed
 from recorder.mp3 import MEDIA_TYPE as MP3_TYPE
+from recorder.mp3 import mp3
 from recorder.paths import MEDIA_TYPE, locate
 from recorder.ranges import Span, StreamPlan
 from recorder.sealing import Seal
@@ -41,6 +42,7 @@ SLOWEST_WRITE_S = 60  # a listener who takes nothing for so long is gone
 LONGEST_RANGE_HEADER = 1000  # beyond it the header is ignored, as RFC 9110 allows
 PARTIAL = {206: "The part that was asked for.", 304: "The client has it already.", 416: "The file has no such part."}
 AUDIO = "audio/ogg"
+CUT_WITHIN_S = 120
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,14 @@ class _Sound:
     file_bytes: int
     size: int
     sha256: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Noted:
+    """What the audit row says beside who, when, from where and which bytes."""
+
+    action: Literal["recording_listened", "recording_clipped"] = "recording_listened"
+    detail: Mapping[str, Any]
 
 
 @operation(
@@ -124,38 +134,37 @@ async def get_by_link(call: Call, token: str) -> web.StreamResponse:
 
 
 @operation(
-    "GET",
-    "/recordings/{recording_id}/clip",
-    roles=LISTENERS,
-    summary="Cut a clip out of a recording",
-    media=AUDIO,
-    timeout_s=120,
-)
+    "GET", "/recordings/{recording_id}/clip", roles=LISTENERS, summary="Cut a clip out of a recording", media=(AUDIO, "audio/wav"), also=PARTIAL, timeout_s=0,
+)  # fmt: skip
 async def get_clip(call: Call, recording_id: UUID, query: Clip) -> web.StreamResponse:
-    """A file of its own: both sides or one, up to ten minutes. Says in its tags who cut it and when, and in the audit log what and why."""
-    async with call.connection() as conn:
-        sound = await _sound(call, conn, recording_id)
+    """A file of its own: both sides or one, up to ten minutes. Says in its tags who cut it and when, and in the audit log what and why. Takes Range."""
+    async with asyncio.timeout(CUT_WITHIN_S):
+        async with call.connection() as conn:
+            sound = await _sound(call, conn, recording_id)
+        content = await _clipped(call, sound, query)
+    media_type = "audio/wav" if query.media == "wav" else MEDIA_TYPE
+    plan = _plan(call, sound.row, len(content), hashlib.sha256(content).digest(), "GET", media_type)
+    name = f"{sound.row.attempt_id.hex}-{query.start_ms}-{query.end_ms}.{query.media}"
+    plan.headers["Content-Disposition"] = f'attachment; filename="{name}"'
+    detail = {"ms": [query.start_ms, query.end_ms], "leg": query.leg, "why": query.why}
+    noted = _Noted(action="recording_clipped", detail=detail)
+    return await _answer(call, sound, plan, _in_memory(content, plan), "GET", noted)
+
+
+async def _clipped(call: Call, sound: _Sound, query: Clip) -> bytes:
+    """The clip, cut once for this listener however many ranges of it they ask for."""
     tags = {
-        "comment": f"Cut by {call.identity.login} on {call.now:%Y-%m-%d %H:%M:%S} UTC out of recording {recording_id}",
+        "comment": f"Cut by {call.identity.login} on {call.now:%Y-%m-%d %H:%M:%S} UTC out of recording {sound.row.id}",
         "title": f"{query.start_ms} to {query.end_ms} ms",
     }
-    cut = await clip(
-        sound.path,
-        start_ms=query.start_ms,
-        end_ms=query.end_ms,
-        leg=query.leg,
-        media=query.media,
-        seal=sound.seal,
-        tags=tags,
-    )
-    async with call.transaction() as conn:
-        await call.audit(
-            conn, "recording_clipped", "recording", recording_id, call_id=sound.row.attempt_id, project_id=sound.row.project_id,
-            ms=[query.start_ms, query.end_ms], leg=query.leg, why=query.why,
+
+    def cut() -> Awaitable[bytes]:
+        return clip(
+            sound.path, start_ms=query.start_ms, end_ms=query.end_ms, leg=query.leg, media=query.media, seal=sound.seal, tags=tags,
         )  # fmt: skip
-    name = f"{sound.row.attempt_id.hex}-{query.start_ms}-{query.end_ms}.{query.media}"
-    headers = {"Cache-Control": "private, no-store", "Content-Disposition": f'attachment; filename="{name}"'}
-    return web.Response(body=cut, content_type="audio/wav" if query.media == "wav" else AUDIO, headers=headers)
+
+    key = (sound.sha256, query.start_ms, query.end_ms, query.leg, query.media, call.identity.user_id)
+    return await call.parts.clips.of(key, cut)
 
 
 async def _audio(
@@ -163,24 +172,24 @@ async def _audio(
 ) -> web.StreamResponse:
     async with asyncio.timeout(call.deps.settings.request_timeout_s), call.connection() as conn:
         sound = await _sound(call, conn, recording_id)
+    noted = _Noted(detail={"why": listen.why} | ({"by_link": True} if by_link else {}))
     if listen.media == "mp3":
-        mp3 = await call.parts.mp3s.of(
-            sound.path, sound.seal, sha256=sound.sha256, duration_ms=sound.row.duration_ms or 0
-        )
-        plan = _plan(call, sound.row, len(mp3), hashlib.sha256(mp3).digest(), method, MP3_TYPE)
-        return await _answer(call, sound, plan, _in_memory(mp3, plan), method, listen.why, by_link=by_link)
+        duration_ms = sound.row.duration_ms or 0
+        made = await call.parts.mp3s.of(sound.sha256, lambda: mp3(sound.path, sound.seal, duration_ms=duration_ms))
+        plan = _plan(call, sound.row, len(made), hashlib.sha256(made).digest(), method, MP3_TYPE)
+        return await _answer(call, sound, plan, _in_memory(made, plan), method, noted)
     plan = _plan(call, sound.row, sound.size, sound.sha256, method, MEDIA_TYPE)
     if method == "HEAD" or not plan.parts:
-        return await _answer(call, sound, plan, None, method, listen.why, by_link=by_link)
+        return await _answer(call, sound, plan, None, method, noted)
     prefix = call.deps.settings.accel_prefix
     if prefix and sound.seal is None:  # what is sealed must pass through us
-        await _note(call, sound, plan, listen.why, by_link=by_link)
+        await _note(call, sound, plan, noted)
         accel = f"{prefix.rstrip('/')}/{quote(sound.row.path or '')}"
         return web.Response(
             headers={"X-Accel-Redirect": accel, "Content-Type": MEDIA_TYPE, "Cache-Control": "private, no-store"}
         )
     async with call.parts.open_files.of(sound.path, sound.file_bytes, sound.seal) as file:
-        return await _answer(call, sound, plan, file.chunks(plan.parts), method, listen.why, by_link=by_link)
+        return await _answer(call, sound, plan, file.chunks(plan.parts), method, noted)
 
 
 async def _answer(
@@ -189,15 +198,13 @@ async def _answer(
     plan: StreamPlan,
     body: AsyncIterator[bytes] | None,
     method: str,
-    why: str,
-    *,
-    by_link: bool,
+    noted: _Noted,
 ) -> web.StreamResponse:
     response = web.StreamResponse(status=plan.status, headers={**plan.headers, "Cache-Control": "private, no-store"})
     if method == "HEAD" or not plan.parts or body is None:
         await response.prepare(call.request)
         return response
-    await _note(call, sound, plan, why, by_link=by_link)
+    await _note(call, sound, plan, noted)
     await response.prepare(call.request)
     try:
         async for chunk in body:
@@ -211,14 +218,13 @@ async def _answer(
     return response
 
 
-async def _note(call: Call, sound: _Sound, plan: StreamPlan, why: str, *, by_link: bool) -> None:
+async def _note(call: Call, sound: _Sound, plan: StreamPlan, noted: _Noted) -> None:
     """The audit row, committed: one statement, hence a transaction of its own."""
     row = sound.row
-    more = {"why": why} | ({"by_link": True} if by_link else {})
     async with asyncio.timeout(call.deps.settings.request_timeout_s), call.connection() as conn:
         await call.audit(
-            conn, "recording_listened", "recording", row.id, call_id=row.attempt_id, project_id=row.project_id,
-            bytes=[[span.start, span.stop] for span in plan.spans], of=plan.size, **more,
+            conn, noted.action, "recording", row.id, call_id=row.attempt_id, project_id=row.project_id,
+            bytes=[[span.start, span.stop] for span in plan.spans], of=plan.size, **noted.detail,
         )  # fmt: skip
 
 
