@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import hashlib
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -17,23 +14,14 @@ from dialer.cli.output import Output
 from dialer.db import audit_trail
 from dialer.domain.errors import BadRequest, NotFound
 from dialer.web.recordings import routes
-from recorder import chaining, ledger
+from recorder import chaining, ledger, verifying
 from recorder.chain import Head
 from recorder.chaining import Checked
-from recorder.errors import RecorderError
-from recorder.paths import locate
 
 app = typer.Typer(no_args_is_help=True, help="What is kept of conversations.")
 _COLUMNS = ("id", "call_id", "number", "state", "reason", "duration_ms", "bytes", "started_at", "verified_at")
-_CHUNK = 1 << 20
 _HASH_BYTES = 32
 _ENTRIES = "select count(*) from recording_events where position is not null"
-_STORED = """
-select id, attempt_id, path, sha256, bytes from recordings
-where state = 'stored' and ($1::uuid is null or project_id = $1) and id > $2 order by id limit 500
-"""
-_COUNT = "select count(*) from recordings where state = 'stored' and ($1::uuid is null or project_id = $1)"
-_FIRST = "00000000-0000-0000-0000-000000000000"
 
 
 app.command("bundle")(recording_bundle.bundle)
@@ -79,43 +67,22 @@ def verify(
 
     async def work(office: Office) -> tuple[int, list[dict[str, Any]]]:
         project_id = await office.id_of("project", project) if project else None
-        total = await office.pool.fetchval(_COUNT, project_id)
-        faults: list[dict[str, Any]] = []
-        checked = 0
+        total = await verifying.files_to_verify(office.pool, project_id)
         columns = (TextColumn("verifying"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
         with Progress(*columns, console=Console(stderr=True), transient=True, disable=output.as_json) as bar:
             task = bar.add_task("verify", total=total)
-            last: Any = _FIRST
-            while rows := await office.pool.fetch(_STORED, project_id, last):
-                for row in rows:
-                    problem = await asyncio.to_thread(
-                        _problem, office.settings.store_dir, row["path"], row["sha256"], row["bytes"]
-                    )
-                    if problem:
-                        faults.append({"recording": row["id"], "call": row["attempt_id"], "problem": problem})
-                    checked += 1
-                    bar.advance(task)
-                last = rows[-1]["id"]
+            faults = [
+                {"recording": one.recording_id, "call": one.attempt_id, "problem": one.problem}
+                async for one in verifying.damaged_files(
+                    office.pool, office.settings.store_dir, project_id, on_file=lambda: bar.advance(task)
+                )
+            ]
+            checked = int(bar.tasks[task].completed)
         return checked, faults
 
     checked, faults = in_office(work)
     output.rows(faults, empty=f"all {checked} recordings are as they were stored")
     return 1 if faults else 0
-
-
-def _problem(store: Path, path: str, sha256: bytes, size: int) -> str:
-    digest = hashlib.sha256()
-    read = 0
-    try:
-        with locate(store, path).open("rb") as file:
-            while chunk := file.read(_CHUNK):
-                digest.update(chunk)
-                read += len(chunk)
-    except (OSError, RecorderError) as error:
-        return f"cannot be read: {error}"
-    if read != size:
-        return f"{read} bytes instead of {size}"
-    return "" if digest.digest() == sha256 else "changed: the hash is another one"
 
 
 @app.command("verify-ledger")
