@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from recorder.archive.media import SECTOR
-from recorder.archive.programs import failed, missing
+from recorder.archive.programs import ending_with_us, failed
 from recorder.errors import ArchiveError
 from recorder.spool import sync_directory
 
@@ -67,12 +67,9 @@ def write_image(
 
 
 def _started(command: list[str], environment: dict[str, str], words: IO[bytes]) -> subprocess.Popen[bytes]:
-    try:
-        return subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=words, env=environment, pipesize=1 << 20
-        )
-    except FileNotFoundError:
-        raise missing("xorriso") from None
+    return subprocess.Popen(
+        ending_with_us(command), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=words, env=environment, pipesize=1 << 20
+    )  # fmt: skip
 
 
 def _pour(child: subprocess.Popen[bytes], target: IO[bytes], progress: Callable[[int], None]) -> tuple[int, bytes]:

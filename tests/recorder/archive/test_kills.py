@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from lab.waiting import wait_until
 from recorder.archive import building, copying
 from recorder.archive.states import CopyState, VolumeState
 from tests.recorder.archive.house import House
@@ -78,6 +79,25 @@ async def test_killed_while_the_image_is_written_burned_or_corrected_the_next_ru
     half.unlink()
     assert await run(database_url, archive.root, "never") == 0
     assert (await archive.ledger.volume(volume.label)).state is VolumeState.SEALED
+
+
+async def test_the_program_of_a_killed_run_ends_with_it(tmp_path: Path) -> None:
+    """Else it would go on writing into the image, or onto the disc, that the next run makes."""
+    command = ["sh", "-c", f"echo $$ > {tmp_path}/pid.part; mv {tmp_path}/pid.part {tmp_path}/pid; exec sleep 600"]
+    script = f"from recorder.archive.programs import run; run({command!r}, timeout_s=600)"
+    process = await asyncio.create_subprocess_exec(sys.executable, "-c", script, cwd=_CHECKOUT)
+    await wait_until((tmp_path / "pid").exists, timeout_s=20, what="the program")
+    pid = int((tmp_path / "pid").read_text())
+    process.kill()
+    await process.wait()
+    await wait_until(lambda: not _runs(pid), timeout_s=5, what="its end")
+
+
+def _runs(pid: int) -> bool:
+    try:
+        return " Z " not in Path(f"/proc/{pid}/stat").read_text(encoding="ascii")
+    except OSError:
+        return False
 
 
 async def test_a_death_while_a_later_volume_is_made_leaves_the_earlier_ones_whole(
