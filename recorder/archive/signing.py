@@ -58,23 +58,29 @@ def public_hex(key: Ed25519PrivateKey) -> str:
 
 def sign(key: Ed25519PrivateKey, tag_manifest: bytes) -> bytes:
     """The content of `signature.json`."""
-    stated = {
-        "algorithm": "ed25519",
-        "of": "tagmanifest-sha256.txt",
-        "public_key": public_hex(key),
-        "signature": key.sign(tag_manifest).hex(),
-    }
-    return json.dumps(stated, indent=2, sort_keys=True).encode() + b"\n"
+    return _content(public_hex(key), key.sign(tag_manifest).hex())
 
 
 def check_signature(signature: bytes, tag_manifest: bytes) -> str:
-    """The public key that signed it, in hexadecimal. Raises Damaged `signature_wrong`."""
+    """The public key that signed it, in hexadecimal. Raises Damaged `signature_wrong`, also where not a byte of the meaning has changed."""
     try:
         stated = json.loads(signature)
         public = bytes.fromhex(stated["public_key"])
         Ed25519PublicKey.from_public_bytes(public).verify(bytes.fromhex(stated["signature"]), tag_manifest)
+        if signature != _content(public.hex(), stated["signature"]):
+            raise ValueError("other words around the same signature")
     except (ValueError, KeyError, TypeError, InvalidSignature):
         raise Damaged(
             "signature_wrong", "The volume's signature does not fit its manifest: it was changed, or is damaged."
         ) from None
     return public.hex()
+
+
+def _content(public_key: str, signature: str) -> bytes:
+    stated = {
+        "algorithm": "ed25519",
+        "of": "tagmanifest-sha256.txt",
+        "public_key": public_key,
+        "signature": signature.lower(),
+    }
+    return json.dumps(stated, indent=2, sort_keys=True).encode() + b"\n"

@@ -127,6 +127,12 @@ async def test_a_volume_whose_file_was_exchanged_together_with_its_manifest_is_n
     with pytest.raises(Damaged) as caught:
         check_signature(signature, tags + manifest({"more.txt": "0" * 64}).encode())
     assert caught.value.error_id == "signature_wrong"
+    for place in range(len(signature)):  # every bit of it counts, also of what is not signed
+        for bit in range(8):
+            other = bytearray(signature)
+            other[place] ^= 1 << bit
+            with pytest.raises(Damaged):
+                check_signature(bytes(other), tags)
 
 
 @pytest.mark.parametrize("content", [b"", b"x" * 100_000, b"\0" * 200_000], ids=["empty", "noise", "zeros"])
