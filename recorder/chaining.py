@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -79,6 +80,7 @@ class Checked:
     entries: int
     heads: int
     broken_at: int | None = None  # position of the first entry that does not follow
+    broken_calls: tuple[UUID, ...] = ()  # whose entry that is: as its column says, and as its line says
     bad_heads: tuple[int, ...] = ()  # signed heads that the chain, or their signature, contradicts
     unsigned_heads: tuple[int, ...] = ()  # signed by a key that is not ours, or whose master key is not here
     changed_rows: tuple[UUID, ...] = ()  # calls whose row is not what its last entry says (at most 100)
@@ -93,6 +95,13 @@ _ENTRIES = f"""
 select {_BYTES} as entry, hash, position from recording_events e where position > $1 order by position limit $2
 """
 _COUNT = "select count(*) from recording_events where position is not null"
+# An entry whose position is another now still comes after the one before it.
+_BROKEN = """
+(select attempt_id, line, 1 as choice from recording_events where position = $1)
+union all (select attempt_id, line, 2 from recording_events where id > coalesce((select id from recording_events where position = $1 - 1), 0)
+ order by id limit 1)
+order by choice limit 1
+"""
 _CHANGED = """
 select r.attempt_id from recordings r
 left join lateral (select line from recording_events e where e.attempt_id = r.attempt_id order by e.id desc limit 1) e on true
@@ -123,9 +132,19 @@ async def check(
     strangers = [head.position for head in signed.values() if not _ours(head, ring)]
     changed = [row["attempt_id"] for sql in (_CHANGED, _VANISHED) for row in await conn.fetch(sql, _MOST_NAMED)]
     return Checked(
-        entries=count, heads=len(signed), broken_at=broken, bad_heads=tuple(sorted(bad)), unsigned_heads=tuple(sorted(strangers)),
+        entries=count, heads=len(signed), broken_at=broken, broken_calls=await _calls_at(conn, broken), bad_heads=tuple(sorted(bad)), unsigned_heads=tuple(sorted(strangers)),
         changed_rows=tuple(changed[:_MOST_NAMED]),
     )  # fmt: skip
+
+
+async def _calls_at(conn: Conn, position: int | None) -> tuple[UUID, ...]:
+    row = None if position is None else await conn.fetchrow(_BROKEN, position)
+    if row is None:
+        return ()
+    calls = {row["attempt_id"]}
+    with suppress(ValueError, IndexError):
+        calls.add(UUID(row["line"].split("|")[1]))
+    return tuple(sorted(calls))
 
 
 async def follow(

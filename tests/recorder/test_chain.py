@@ -65,7 +65,9 @@ async def test_every_change_of_a_row_is_an_entry_and_an_unchanged_update_is_none
     async with pool.acquire() as conn:
         await ledger.record_doubted(conn, call)
         await ledger.record_doubted(conn, call)
-        await conn.execute("update recordings set customer_ms = 5")
+        await conn.execute(
+            "update recordings set customer_ms = customer_ms, note = 'asked for a callback', tags = '{vip}'"
+        )
         await conn.execute("delete from recordings")
         assert await chaining.chain_on(conn, RING, at=NOW) == 3
     assert [row["line"].split("|")[3] for row in await pool.fetch("select line from recording_events where line <> 'removed' order by id")] == ["stored"] * 2  # fmt: skip
@@ -84,9 +86,12 @@ async def test_every_change_of_a_row_is_an_entry_and_an_unchanged_update_is_none
     ],
 )
 async def test_a_changed_entry_is_found_at_its_place(pool: Pool, tmp_path: Path, statement: str, place: int) -> None:
-    await a_chain(pool, tmp_path)
+    calls = await a_chain(pool, tmp_path)
     await behind_its_back(pool, statement)
-    assert (await checked(pool)).broken_at == place
+    found = await checked(pool)
+    assert found.broken_at == place
+    if not statement.startswith("delete"):
+        assert found.broken_calls == (calls[place - 1],)
 
 
 @pytest.mark.services
@@ -141,6 +146,24 @@ async def test_a_row_that_was_changed_past_the_trigger_is_named(pool: Pool, tmp_
         "delete from recordings where attempt_id = (select attempt_id from recording_events where position = 5)",
     )
     assert (await checked(pool)).changed_rows == (calls[1], calls[4])
+
+
+@pytest.mark.services
+@pytest.mark.parametrize(
+    "change",
+    ["wrapped_key = 'other'", "agent_id = gen_random_uuid()", "lead_id = 7", "customer_ms = 0", "agent_db = -20.5", "created_at = created_at + interval '1 day'", "faults = '[]'"],
+)  # fmt: skip
+async def test_no_column_of_a_row_can_be_changed_unseen(pool: Pool, tmp_path: Path, change: str) -> None:
+    await a_project(pool)
+    call = await a_stored_recording(pool, tmp_path)
+    await pool.execute(
+        """update recordings set wrapped_key = 'key', customer_ms = 900, faults = '[{"fault": "short", "ms": 7}]'"""
+    )
+    async with pool.acquire() as conn:
+        await chaining.chain_on(conn, RING, at=NOW)
+    assert (await checked(pool)).sound
+    await behind_its_back(pool, f"update recordings set {change}")
+    assert (await checked(pool)).changed_rows == (call,)
 
 
 @pytest.mark.services
