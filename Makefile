@@ -14,7 +14,7 @@ WORKERS ?= $(shell n=$$(nproc); echo $$((n > 4 ? 4 : n)))
 
 .PHONY: help
 help: ## list the targets
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: setup
 setup: ## system packages, virtual environment, Asterisk image: whatever is missing
@@ -64,6 +64,10 @@ bench-pacing: venv ## the tables of docs/pacing.md, by simulation (half an hour 
 .PHONY: chaos
 chaos: setup ## kill -9 of everything at random under load, invariants after each; KILLS=200 SEED=1
 	@$(BIN)/python -m lab.chaos --kills $(or $(KILLS),200) --seed $(or $(SEED),1)
+
+.PHONY: chaos-recorder
+chaos-recorder: setup ## the faults of recordings at full count, each figure beside its demand; ONLY="kills flips" SHARE=0.01 SEED=1
+	@$(BIN)/python -m tests.recorder.chaos --seed $(or $(SEED),1) --share $(or $(SHARE),1) $(ONLY)
 
 .PHONY: lock
 lock: venv ## write requirements*.lock anew from requirements*.in

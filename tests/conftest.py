@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
-import importlib
-import itertools
 import os
 import shutil
 import signal
@@ -23,13 +21,13 @@ from dialer.db.pool import close_pool, create_pool
 from lab.postgres import Postgres
 from lab.redis import Redis
 from lab.runner import enrol
+from tests.databases import a_database, execute, start_with_template
 
 # A slow machine is no fault of what is tested.
 settings.register_profile("waihu", deadline=None)
 settings.load_profile("waihu")
 
 _CHECKOUT = Path(__file__).resolve().parents[1]
-_TEMPLATE = "waihu_template"
 # Files that take minutes begin, and short ones fill up what is left at the end: the workers finish together.
 _LONG_FIRST = (
     "tests/demo",
@@ -40,7 +38,6 @@ _LONG_FIRST = (
     "tests/cli",
     "tests/recorder",
 )
-_numbers = itertools.count(1)
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -102,7 +99,7 @@ def run_dir() -> Iterator[Path]:
 def postgres(run_dir: Path) -> Iterator[Postgres]:
     """One PostgreSQL per worker, with the migrated template database. A test that kills it must start it again."""
     service = Postgres(run_dir, fsync=False)
-    asyncio.run(_start_with_template(service))
+    asyncio.run(start_with_template(service))
     yield service
     asyncio.run(service.stop())
 
@@ -119,10 +116,9 @@ def redis(run_dir: Path) -> Iterator[Redis]:
 @pytest.fixture
 async def database_url(postgres: Postgres) -> AsyncIterator[str]:
     """A migrated, empty database of this test alone."""
-    name = f"test_{next(_numbers)}"
-    await _execute(postgres, f'CREATE DATABASE "{name}" TEMPLATE "{_TEMPLATE}"')
-    yield postgres.url_of(name)
-    await _execute(postgres, f'DROP DATABASE IF EXISTS "{name}" WITH (FORCE)')
+    url = await a_database(postgres)
+    yield url
+    await execute(postgres, f'DROP DATABASE IF EXISTS "{url.rpartition("/")[2]}" WITH (FORCE)')
 
 
 @pytest.fixture
@@ -139,30 +135,3 @@ async def redis_url(redis: Redis) -> str:
     async with redis_client.Redis.from_url(redis.url) as client:
         await client.flushall()
     return redis.url
-
-
-async def _start_with_template(service: Postgres) -> None:
-    await service.start()
-    await _execute(service, f'CREATE DATABASE "{_TEMPLATE}"')
-    await _migrate(service.url_of(_TEMPLATE))
-
-
-async def _migrate(url: str) -> None:
-    try:
-        runner = importlib.import_module("dialer.db.migrate")
-    except ModuleNotFoundError:
-        connection = await asyncpg.connect(url)
-        for path in sorted((_CHECKOUT / "dialer" / "db" / "migrations").glob("*.sql")):
-            if ".rollback" not in path.name:
-                await connection.execute(path.read_text(encoding="utf-8"))
-        await connection.close()
-    else:
-        await asyncio.to_thread(runner.migrate, url)
-
-
-async def _execute(service: Postgres, statement: str) -> None:
-    connection = await asyncpg.connect(service.url_of("postgres"))
-    try:
-        await connection.execute(statement)
-    finally:
-        await connection.close()

@@ -158,11 +158,11 @@ class CrowdedLab(Lab):
 
 def a_lab(run_dir: Path) -> Lab:
     crowd = Crowd(run_dir, places=2 * MOST)
-    phones = [_sip(_seat_name(n), crowd.agents_port) for n in range(MOST)]
+    phones = [a_peer(seat_name(n), crowd.agents_port) for n in range(MOST)]
     node = AsteriskNode(
         run_dir,
         agi_port=free_port(),
-        trunks=[_sip("carrier", crowd.customers_port), *phones],
+        trunks=[a_peer("carrier", crowd.customers_port), *phones],
         name="bench-node",
         rtp_ports=RTP_PORTS,
     )
@@ -181,7 +181,7 @@ async def measure(lab: Lab) -> list[Figure]:
     pool = await create_pool(lab.postgres.url_of("bench"))
     trunk = await a_trunk(pool, endpoint="carrier", max_channels=MOST, max_cps=PER_S)
     project = await a_project(pool, trunk=trunk, mode="progressive", agent_wait_ms=5000, wrap_up_limit_s=0)
-    agents = [await _seat(pool, n, project.id) for n in range(MOST)]
+    agents = [await a_seat(pool, n, project.id) for n in range(MOST)]
     engine = Engine(a_config(node), pool)
     await engine.start()
     await wait_until(lambda: engine.ready, timeout_s=10, what="engine")
@@ -192,8 +192,8 @@ async def measure(lab: Lab) -> list[Figure]:
         seated = 0
         for calls in range(CALLS, MOST + 1, STEP):
             try:
-                await _seat_agents(engine, agents[seated:calls])
-                await _dial(engine, pool, project.id, calls - seated)
+                await seat_agents(engine, agents[seated:calls])
+                await dial(engine, pool, project.id, calls - seated)
                 seated = calls
                 levels.append(await _hold(crowd, engine, meter, calls, HOLD_S if calls == CALLS else STEP_HOLD_S))
             except NotReady as error:
@@ -211,7 +211,7 @@ async def measure(lab: Lab) -> list[Figure]:
     return _figures(levels, legs)
 
 
-async def _seat_agents(engine: Engine, agents: Sequence[tuple[UUID, UUID]]) -> None:
+async def seat_agents(engine: Engine, agents: Sequence[tuple[UUID, UUID]]) -> None:
     for start in range(0, len(agents), SEATED_AT_ONCE):
         group = agents[start : start + SEATED_AT_ONCE]
         for agent_id, device_id in group:
@@ -222,7 +222,7 @@ async def _seat_agents(engine: Engine, agents: Sequence[tuple[UUID, UUID]]) -> N
             await engine.execute(AgentReady(agent_id=agent_id))
 
 
-async def _dial(engine: Engine, pool: asyncpg.Pool, project_id: UUID, count: int) -> None:
+async def dial(engine: Engine, pool: asyncpg.Pool, project_id: UUID, count: int) -> None:
     await pool.execute(
         "insert into leads (project_id, number) select $1, '+86139' || lpad(((select count(*) from leads) + n)::text, 8, '0')"
         " from generate_series(1, $2) n",
@@ -344,21 +344,21 @@ def _limit_words(last: Level, whole: Level | None, gapped: int) -> str:
     return f"limit: {what} at {whole.calls if whole else 0} calls; {told}; {of_all}"
 
 
-def _seat_name(n: int) -> str:
+def seat_name(n: int) -> str:
     return f"bench-{n:03d}"
 
 
-def _sip(name: str, port: int) -> TrunkSettings:
+def a_peer(name: str, port: int) -> TrunkSettings:
     return TrunkSettings(name=name, host="127.0.0.1", port=port, qualify_s=0)
 
 
-async def _seat(pool: asyncpg.Pool, n: int, project_id: UUID) -> tuple[UUID, UUID]:
+async def a_seat(pool: asyncpg.Pool, n: int, project_id: UUID) -> tuple[UUID, UUID]:
     agent_id = await an_agent(pool, projects=[project_id])
     device_id: UUID = await pool.fetchval(
         "insert into devices (agent_id, node, kind, username, digest) values ($1, $2, 'softphone', $3, $4) returning id",
         agent_id,
         NODE,
-        _seat_name(n),
+        seat_name(n),
         "0" * 32,
     )
     return agent_id, device_id

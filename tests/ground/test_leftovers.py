@@ -109,7 +109,8 @@ def test_a_test_run_that_is_told_to_end_stops_its_services(tmp_path: Path) -> No
     tests = tmp_path / "tests"
     tests.mkdir()
     (tests / "__init__.py").touch()
-    (tests / "conftest.py").write_text((_CHECKOUT / "tests" / "conftest.py").read_text(encoding="utf-8"), "utf-8")
+    for name in ("conftest.py", "databases.py"):
+        (tests / name).write_text((_CHECKOUT / "tests" / name).read_text(encoding="utf-8"), "utf-8")
     source = """
         import os, pathlib, signal, time
 

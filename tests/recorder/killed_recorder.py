@@ -9,6 +9,7 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -26,22 +27,27 @@ def now() -> datetime:
     return ANSWERED + timedelta(seconds=10)
 
 
-async def main(url: str, root: Path, step: str, count: int) -> None:
-    """Run to the step, or to the end."""
+def _printed(words: str) -> None:
+    print(words, flush=True)  # noqa: T201 - the parent waits for it
+
+
+async def main(url: str, root: Path, step: str, count: int, say: Callable[[str], None] = _printed) -> None:
+    """Run to the step, or to the end. Says `started`, and before the end at a step `encoders` with their process ids."""
     seen = 0
 
     def at_step(done: str, _: UUID) -> None:
         nonlocal seen
         seen += done == step
         if seen == count:
-            print("encoders", *recorder.encoder_pids, flush=True)  # noqa: T201 - the parent looks for them
+            say(" ".join(["encoders", *map(str, recorder.encoder_pids)]))
             os.kill(os.getpid(), signal.SIGKILL)
 
     async with asyncpg.create_pool(url, min_size=1, max_size=2) as pool:
         keys = FileKeys(KeySource(path=root / "recording.keys"))
-        recorder = Recorder(pool, settings(root), clock=now, keys=keys, on_step=at_step)
+        of = settings(root, settle_s=0.1, legs_deadline_s=5.0)  # the calls of these tests ended eight seconds ago
+        recorder = Recorder(pool, of, clock=now, keys=keys, on_step=at_step)
         await recorder.start()
-        print("started", flush=True)  # noqa: T201 - the parent waits for it
+        say("started")
         await recorder.settled(40)
         await recorder.stop()
 

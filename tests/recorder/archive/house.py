@@ -48,6 +48,8 @@ class House:
     root: Path
     keys: FileKeys | None = None
     audited: list[tuple[str, str, Mapping[str, Any]]] = field(default_factory=list)
+    on_audit: Callable[[str], None] = lambda _action: None
+    """Hears of what is about to be committed."""
 
     @property
     def store(self) -> Path:
@@ -61,6 +63,7 @@ class House:
     def ledger(self) -> ArchiveLedger:
         async def audit(_conn: Any, action: str, subject: str, detail: Mapping[str, Any]) -> None:
             self.audited.append((action, subject, detail))
+            self.on_audit(action)
 
         return ArchiveLedger(pool=self.pool, clock=now, by="test", audit=audit)
 

@@ -1,6 +1,6 @@
 """The rotation in a process of its own that kills itself (SIGKILL) after a step: `python -m tests.recorder.archive.killed_archive URL ROOT STEP`.
 
-With STEP `never` it runs until the volume is sealed.
+Steps are those of building and copying, `planning` (in the transaction) and `planned`. With `never` it runs until every volume is sealed.
 """
 
 from __future__ import annotations
@@ -9,33 +9,46 @@ import asyncio
 import os
 import signal
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import asyncpg
 
 from recorder.archive.states import CopyState
+from recorder.file_keys import FileKeys
+from recorder.keyring import KeySource
 from tests.recorder.archive.house import House
 
+PLANNING, PLANNED = "planning", "planned"
 
-async def main(url: str, root: Path, step: str) -> None:
-    """Run to the step, or to the end."""
+
+async def main(url: str, root: Path, step: str, say: Callable[[str], None] = lambda _: None) -> None:
+    """Run to the step, or to the end. A spoilt disc is an error, as for an operator. Says `started`."""
 
     def at_step(done: str) -> None:
         if done == step:
             os.kill(os.getpid(), signal.SIGKILL)
 
     async with asyncpg.create_pool(url, min_size=1, max_size=2) as pool:
-        house = House(pool=pool, root=root)
-        volumes = await house.ledger.volumes()
-        volume = await house.builder(at_step).build(volumes[0] if volumes else await house.planned())
-        copier = house.copier(at_step)
-        for one in await house.ledger.copies(volume.id):
-            copy, drive = one, house.drive(one.name)
-            if copy.state is CopyState.WANTED:
-                copy = await copier.burn(copy, drive)
-            if copy.state is CopyState.WRITTEN:
-                await copier.verify(copy, drive.path)
-        await copier.seal(await house.ledger.volume(volume.label))
+        source = KeySource(path=root / "recording.keys")
+        keys = FileKeys(source) if source.path.exists() else None
+        house = House(
+            pool=pool, root=root, keys=keys, on_audit=lambda action: at_step(PLANNING) if "planned" in action else None
+        )
+        say("started")
+        if await house.ledger.candidates():
+            await house.planned()
+            at_step(PLANNED)
+        for waiting in await house.ledger.volumes():
+            volume = await house.builder(at_step).build(waiting)
+            copier = house.copier(at_step)
+            for one in await house.ledger.copies(volume.id):
+                copy, drive = one, house.drive(one.name)
+                if copy.state is CopyState.WANTED:
+                    copy = await copier.burn(copy, drive)
+                if copy.state is CopyState.WRITTEN:
+                    await copier.verify(copy, drive.path)
+            await copier.seal(await house.ledger.volume(volume.label))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,211 @@
+"""Asterisk killed (SIGKILL) with a hundred bridged calls that it records: what each leg misses, and when every call has its recording.
+
+All is Waihu's own: the engine dials a list, agents sit on nailed-up seats, the dialplan records, the recorder works beside; customers and agents are a crowd
+(lab/crowd). How much of a leg is missing is told by the clock: from the moment at which Asterisk said that it records this call to its death, 16,000 bytes
+a second (8,000 samples of 16 bits), against the bytes in the file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+
+from dialer.asterisk.ami.client import AmiConfig, ami_session
+from dialer.asterisk.ami.message import Event
+from dialer.asterisk.site import TrunkSettings
+from dialer.db.pool import create_pool
+from dialer.domain.ids import attempt_of_channel
+from dialer.domain.states import CallState
+from dialer.engine import Engine
+from dialer.engine.clock import SystemClock
+from lab.asterisk_node import AsteriskNode
+from lab.crowd import Crowd
+from lab.errors import NotReady
+from lab.ports import free_port
+from lab.postgres import Postgres
+from lab.waiting import wait_until
+from recorder.file_keys import FileKeys
+from recorder.keyring import KeySource
+from recorder.paths import leg_paths
+from recorder.service import Recorder
+from recorder.settings import RecorderSettings
+from recorder.verifying import damaged_files
+from recorder.wav import HEADER_BYTES
+from tests.benchmarks.bench_concurrent_calls import a_peer, a_seat, dial, seat_agents, seat_name
+from tests.benchmarks.bench_originates import a_config
+from tests.builders import a_project, a_trunk
+from tests.databases import a_database, start_with_template
+from tests.recorder.chaos.figures import Figure, Plan, none_of
+
+CALLS = 100
+_TALK_S = 20.0
+_PER_S = 10
+_LEG_BYTES = 32 * 1024
+_BYTES_S = 16_000
+_LINKED_S = 60.0
+_PATIENCE_S = 180.0
+_RTP_PORTS = 1_200
+
+
+class Recordings:
+    """When Asterisk began to record each call, by the time it puts on its events."""
+
+    def __init__(self) -> None:
+        self.began: dict[UUID, float] = {}
+
+    def see(self, event: Event) -> None:
+        """An event."""
+        attempt = attempt_of_channel(event.get("Uniqueid"))
+        if event.name == "MixMonitorStart" and attempt is not None:
+            self.began.setdefault(attempt, float(event.get("Timestamp")))
+
+
+@dataclass(slots=True, kw_only=True)
+class Outcome:
+    """What was seen."""
+
+    missing: dict[Path, float]
+    linked_s: float
+    rows: list[Any]
+    damaged: list[str]
+
+
+class Switchyard:
+    """Everything that stands around the kill."""
+
+    def __init__(self, plan: Plan, calls: int) -> None:
+        self.plan = plan
+        self.calls = calls
+        self.postgres = Postgres(plan.run_dir, fsync=False)
+        self.crowd = Crowd(plan.run_dir, places=2 * calls + 20)
+        peers: list[TrunkSettings] = [a_peer(seat_name(n), self.crowd.agents_port) for n in range(calls)]
+        self.node = AsteriskNode(
+            plan.run_dir,
+            agi_port=free_port(),
+            trunks=[a_peer("carrier", self.crowd.customers_port), *peers],
+            name="chaos-node",
+            rtp_ports=max(40, _RTP_PORTS * calls // CALLS),
+        )
+
+    async def start(self) -> None:
+        """The services."""
+        await start_with_template(self.postgres)
+        await asyncio.gather(self.node.start(), self.crowd.start())
+
+    async def stop(self) -> None:
+        """All of them."""
+        await asyncio.gather(self.node.stop(), self.crowd.stop(), return_exceptions=True)
+        await self.postgres.stop()
+
+    async def kill(self) -> Outcome:
+        """Calls, death, restart, and what came of it."""
+        pool = await create_pool(await a_database(self.postgres))
+        clock = SystemClock()
+        settings = RecorderSettings(
+            spool_dir=self.node.spool_dir,
+            store_dir=self.plan.run_dir / "store",
+            spool_floor_bytes=1,
+            store_floor_bytes=1,
+        )
+        keys = FileKeys(KeySource(path=self.plan.run_dir / "recording.keys"))
+        recorder = Recorder(pool, settings, clock=clock.now, keys=keys)
+        engine = Engine(a_config(self.node), pool, room=recorder.room, on_ended=recorder.signal)
+        try:
+            await recorder.start()
+            await engine.start()
+            await wait_until(lambda: engine.ready, timeout_s=20, what="the engine")
+            killed_s, began = await self._talk(pool, engine)
+            calls = [call.attempt_id for call in engine.parts.floor.calls.values() if call.state is CallState.BRIDGED]
+            missing = await asyncio.to_thread(self._missing, calls, began, killed_s)
+            self.plan.say(f"Asterisk killed with {len(calls)} bridged calls")
+            await pool.execute("update projects set state = 'paused'")
+            await self.node.revive()
+            linked_s = await self._linked(pool, calls)
+            rows = await pool.fetch(_ROWS, calls)
+            damaged = [str(one.attempt_id) async for one in damaged_files(pool, settings.store_dir)]
+        finally:
+            await engine.stop()
+            await recorder.stop()
+            pool.terminate()
+        return Outcome(missing=missing, linked_s=linked_s, rows=rows, damaged=damaged)
+
+    async def _talk(self, pool: asyncpg.Pool[asyncpg.Record], engine: Engine) -> tuple[float, dict[UUID, float]]:
+        trunk = await a_trunk(pool, endpoint="carrier", max_channels=self.calls + 20, max_cps=_PER_S)
+        project = await a_project(pool, trunk=trunk, mode="progressive", agent_wait_ms=5000, wrap_up_limit_s=0)
+        agents = [await a_seat(pool, n, project.id) for n in range(self.calls)]
+        node, recordings = self.node, Recordings()
+        config = AmiConfig(host=node.ami_host, port=node.ami_port, user=node.ami_user, secret=node.ami_secret)
+        async with ami_session(config, on_event=recordings.see):
+            await seat_agents(engine, agents)
+            await dial(engine, pool, project.id, self.calls)
+
+            def bridged() -> bool:
+                states = [call.state for call in engine.parts.floor.calls.values()]
+                return states.count(CallState.BRIDGED) >= self.calls
+
+            await wait_until(bridged, timeout_s=self.calls / _PER_S + 60, what=f"{self.calls} bridged calls")
+            await asyncio.sleep(_TALK_S)
+            killed_s = time.clock_gettime(time.CLOCK_REALTIME)
+            node.kill()
+        return killed_s, recordings.began
+
+    def _missing(self, calls: list[UUID], began: dict[UUID, float], killed_s: float) -> dict[Path, float]:
+        """Bytes that each leg misses. Blocking."""
+        return {
+            leg: (killed_s - began[call]) * _BYTES_S - (leg.stat().st_size - HEADER_BYTES if leg.exists() else 0)
+            for call in calls
+            for leg in leg_paths(self.node.spool_dir, call)
+        }
+
+    async def _linked(self, pool: asyncpg.Pool[asyncpg.Record], calls: list[UUID]) -> float:
+        """Seconds from the restarted Asterisk until every call has its verified recording."""
+        began = time.monotonic()
+
+        async def all_of_them() -> bool:
+            return bool(len(calls) == await pool.fetchval(_LINKED, calls))
+
+        try:
+            await wait_until(all_of_them, timeout_s=_PATIENCE_S, what="all recordings")
+        except NotReady:
+            return float("inf")
+        return time.monotonic() - began
+
+
+_LINKED = "select count(*) from recordings where attempt_id = any($1) and state = 'stored' and verified_at is not null"
+_ROWS = """
+select a.id, r.state, r.reason, r.duration_ms, r.faults::text as faults, r.lead_id = a.lead_id and r.agent_id = a.agent_id as linked
+from attempts a left join recordings r on r.attempt_id = a.id where a.id = any($1)
+"""
+
+
+async def run(plan: Plan) -> list[Figure]:
+    """The part, on services of its own."""
+    wanted = plan.count(CALLS, least=5)
+    yard = Switchyard(plan, wanted)
+    try:
+        await yard.start()
+        outcome = await yard.kill()
+    finally:
+        await yard.stop()
+    calls, worst = len(outcome.rows), max(outcome.missing.values())
+    over = [
+        f"{leg.name} misses {missing:.0f} bytes" for leg, missing in outcome.missing.items() if missing > _LEG_BYTES
+    ]
+    without = [f"{row['id']}: {row['state']}, {row['reason']}" for row in outcome.rows if row["state"] != "stored"]
+    unlinked = [str(row["id"]) for row in outcome.rows if row["state"] == "stored" and not row["linked"]]
+    unsaid = [str(row["id"]) for row in outcome.rows if row["faults"] and "header_repaired" not in row["faults"]]
+    return [
+        Figure(name="recorded calls that were up when Asterisk was killed", figure=str(calls), demand=f">= {wanted}", kept=calls >= wanted),
+        Figure(name="  most that a leg misses", figure=f"{worst:.0f} bytes", demand=f"<= {_LEG_BYTES}", kept=plan.told(over)),
+        Figure(name="  all repaired and linked after the restart", figure=f"{outcome.linked_s:.1f} s", demand=f"<= {_LINKED_S:.0f} s", kept=outcome.linked_s <= _LINKED_S),
+        none_of("  calls without their recording", without, plan),
+        none_of("  recordings not linked to lead and agent", unlinked, plan),
+        none_of("  recordings that do not say that they were repaired", unsaid, plan),
+        none_of("  files that are not what the ledger says", outcome.damaged, plan),
+    ]  # fmt: skip
