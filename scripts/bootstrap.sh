@@ -73,6 +73,7 @@ missing_packages() {
     have make || echo make
     have xorriso || echo xorriso
     have dvdisaster || echo dvdisaster
+    have age || echo age
     have setpriv && have unshare || echo util-linux
     [ -e /etc/ssl/certs/ca-certificates.crt ] || echo ca-certificates
     if [ "${WAIHU_CONTAINER_RUNTIME:-}" != docker ] && ! docker_answers; then

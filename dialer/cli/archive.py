@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from campaigns.masking import mask
+from dialer.cli import archive_handover as handing
 from dialer.cli.archive_work import bar, day_of, keys_of, ledger_of, settings_of, source_of
 from dialer.cli.office import Office, in_office, now, shown, uuid_of
 from dialer.cli.output import Output
@@ -320,6 +321,24 @@ def rebuild_ledger(
         [{"label": one.label, "recordings": one.recordings, "new": one.new, "erased": one.erased} for one in found],
         empty="",
     )
+
+
+@app.command("handover")
+def hand_over(
+    context: typer.Context,
+    export: Annotated[
+        str, typer.Argument(help="Id of an export with the client's key, asked for and agreed to by two persons.")
+    ],
+    into: Annotated[
+        Path | None, typer.Option(help="Folder for the image.", file_okay=False, exists=True, writable=True)
+    ] = None,
+    drive: Annotated[str | None, typer.Option(help="Or the burner with a blank disc, /dev/sr0.")] = None,
+) -> None:
+    """Make the volume of an export that only the client's key opens, and burn it or put it into a folder. Every recording on it is an audit row."""
+    export_id = uuid_of(export, "an export")
+    if (into is None) == (drive is None):
+        raise BadRequest("handover_target_missing", "Say where the volume goes: --into FOLDER, or --drive /dev/sr0.")
+    context.obj.output.thing(in_office(lambda office: handing.hand_over(office, export_id, into, drive)))
 
 
 @app.command("erase-again")

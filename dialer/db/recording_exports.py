@@ -19,6 +19,7 @@ class Export:
     last_day: date
     dispositions: list[str]
     pattern: str
+    recipient: str | None
     reason: str
     requested_by: UUID
     requested_at: datetime
@@ -26,18 +27,21 @@ class Export:
     approved_at: datetime | None
 
 
-_COLUMNS = "id, project_id, first_day, last_day, dispositions, pattern, reason, requested_by, requested_at, approved_by, approved_at"
+_COLUMNS = "id, project_id, first_day, last_day, dispositions, pattern, recipient, reason, requested_by, requested_at, approved_by, approved_at"
 _REQUEST = f"""
-insert into recording_exports (project_id, first_day, last_day, dispositions, pattern, reason, requested_by, requested_at)
-values ($1, $2, $3, $4, $5, $6, $7, $8) returning {_COLUMNS}
+insert into recording_exports (project_id, first_day, last_day, dispositions, pattern, reason, requested_by, requested_at, recipient)
+values ($1, $2, $3, $4, $5, $6, $7, $8, $9) returning {_COLUMNS}
 """  # noqa: S608  # constants of this file
 
 
 async def request(
     conn: Connection, *, project_id: UUID, first_day: date, last_day: date, dispositions: list[str], pattern: str, reason: str, by: UUID, at: datetime,
+    recipient: str | None,
 ) -> Export:  # fmt: skip
-    """Ask for one."""
-    row = await conn.fetchrow(_REQUEST, project_id, first_day, last_day, dispositions, pattern, reason, by, at)
+    """Ask for one. `recipient`: the client's public key, for a handover."""
+    row = await conn.fetchrow(
+        _REQUEST, project_id, first_day, last_day, dispositions, pattern, reason, by, at, recipient
+    )
     if row is None:
         raise RuntimeError("an insert that returned nothing")
     return Export(**dict(row))
@@ -75,13 +79,13 @@ async def page(conn: Connection, *, after: tuple[datetime, UUID] | None, limit: 
     return [Export(**dict(row)) for row in await conn.fetch(_PAGE, at, last, limit)]
 
 
-_PROJECT = "select name, zone from projects where id = $1"
+_PROJECT = "select name, zone, client from projects where id = $1"
 
 
-async def project(conn: Connection, project_id: UUID) -> tuple[str, str] | None:
-    """Name and zone of a project."""
+async def project(conn: Connection, project_id: UUID) -> tuple[str, str, str] | None:
+    """Name, zone and client of a project."""
     row = await conn.fetchrow(_PROJECT, project_id)
-    return (row["name"], row["zone"]) if row else None
+    return (row["name"], row["zone"], row["client"]) if row else None
 
 
 _AGENTS = "select id, number from agents where id = any($1)"

@@ -46,8 +46,6 @@ def close_bag(bag: Path, about: About, lines: Sequence[Line], key: Ed25519Privat
         if path.is_file():
             hashes[path.relative_to(bag).as_posix()] = hash_of(path)
             octets += path.stat().st_size
-    _write(bag / "bagit.txt", _DECLARATION)
-    _write(bag / MANIFEST, manifest(hashes))
     info = {
         "Bagging-Date": f"{about.created_at:%Y-%m-%d}",
         "External-Identifier": about.label,
@@ -57,6 +55,13 @@ def close_bag(bag: Path, about: About, lines: Sequence[Line], key: Ed25519Privat
         "Waihu-Expiry-Year": str(about.expiry_year),
         "Waihu-Rows-Sha256": about.rows_sha256.hex(),
     }
+    close_with(bag, hashes, info, key)
+
+
+def close_with(bag: Path, hashes: Mapping[str, str], info: Mapping[str, str], key: Ed25519PrivateKey) -> None:
+    """Write manifests, info and signature of a bag whose payload has these hashes by path. Blocking."""
+    _write(bag / "bagit.txt", _DECLARATION)
+    _write(bag / MANIFEST, manifest(hashes))
     _write(bag / "bag-info.txt", "".join(f"{name}: {value}\n" for name, value in info.items()))
     tags = {name: hash_of(bag / name) for name in ("bagit.txt", "bag-info.txt", MANIFEST)}
     _write(bag / TAG_MANIFEST, manifest(tags))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -10,10 +11,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import asyncpg
+import pyrage
 import pytest
 
 from dialer.cli.command import run
 from dialer.cli.exits import Exit
+from recorder.archive.iso import Iso
 from recorder.file_keys import FileKeys
 from recorder.keyring import KeySource
 from tests.recorder.archive_builders import a_sealed_recording, a_stored_recording, sound_of, state_of
@@ -123,6 +126,53 @@ async def test_discs_and_key_files_bring_a_lost_ledger_back_and_the_doctor_knows
     shutil.rmtree(tmp_path / "store")
     await asyncio.to_thread(rebuild)
     assert await sound_of(pool, tmp_path / "store", keys, call) == sound
+
+
+async def test_an_approved_export_is_burned_for_the_clients_key_and_read_again(
+    waihu: Waihu, pool: Pool, tmp_path: Path
+) -> None:
+    await a_project(pool)
+    call = await a_stored_recording(pool, tmp_path / "store")
+    client = pyrage.x25519.Identity.generate()
+    export = await an_approved_export(pool, str(client.to_public()))
+    disc = tmp_path / "client.disc"
+
+    def work() -> None:
+        assert "handover_target_missing" in waihu("archive", "handover", export)[1]
+        assert "export_unknown" in waihu("archive", "handover", str(PROJECT), "--into", str(tmp_path))[1]
+        code, made = waihu("archive", "handover", export, "--drive", f"stdio:{disc}")
+        assert (code, made["recordings"]) == (Exit.OK, 1)
+        assert hashlib.sha256(disc.read_bytes()[: made["bytes"]]).hexdigest() == made["sha256"]
+        assert "medium_not_blank" in waihu("archive", "handover", export, "--drive", f"stdio:{disc}")[1]
+        code, made = waihu("archive", "handover", export, "--into", str(tmp_path))
+        assert Path(made["at"]).stat().st_size == made["bytes"]
+        assert "file_exists" in waihu("archive", "handover", export, "--into", str(tmp_path))[1]
+
+    await asyncio.to_thread(work)
+    with Iso(disc) as iso:
+        sealed = iso.content(f"data/recordings/{call.hex}.opus.age")
+    path = await pool.fetchval("select path from recordings where attempt_id = $1", call)
+    assert pyrage.decrypt(sealed, [client]) == (tmp_path / "store" / path).read_bytes()
+    actions = [row["action"] for row in await pool.fetch("select action from audit_log")]
+    assert (actions.count("recording_handed_over"), actions.count("recording_export_fetched")) == (3, 3)
+
+
+async def an_approved_export(pool: Pool, recipient: str) -> str:
+    """Of the day of the builders' calls, asked for and agreed to just now."""
+    one, other = [
+        await pool.fetchval(
+            "insert into users (login, display_name, password_hash, role) values ($1, $1, 'x', 'admin') returning id", login
+        )
+        for login in ("one", "other")
+    ]  # fmt: skip
+    return str(
+        await pool.fetchval(
+            """insert into recording_exports (project_id, first_day, last_day, dispositions, pattern, reason, requested_by, requested_at, approved_by,
+                                              approved_at, recipient)
+               values ($1, '2026-03-10', '2026-03-10', '{}', '{call}', 'contract', $2, now(), $3, now(), $4) returning id""",
+            PROJECT, one, other, recipient,
+        )
+    )  # fmt: skip
 
 
 async def test_a_damaged_disc_fails_the_verification_with_the_files_named(

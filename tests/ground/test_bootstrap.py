@@ -60,7 +60,7 @@ class Machine:
             shutil.copy(_CHECKOUT / name, self.checkout / name)
         for name in _BASICS:
             self.has(name)
-        for name in ("redis-server", "initdb", "postgres", "newuidmap", "xorriso", "dvdisaster"):
+        for name in ("redis-server", "initdb", "postgres", "newuidmap", "xorriso", "dvdisaster", "age"):
             self.has(name, "exit 0")
 
     def has(self, name: str, script: str | None = None) -> Machine:

@@ -23,6 +23,7 @@ from recorder.bundle import Entry
 from recorder.file_keys import WrappedKey
 from recorder.paths import locate
 from recorder.personal_copy import personal_copy
+from recorder.sealing import Seal
 
 MOST = 5_000
 _PAGE = 500
@@ -34,6 +35,8 @@ class Bundle:
     """Recordings with their entries and names, in the order of the calls."""
 
     title: str
+    project: str
+    client: str
     files: Sequence[tuple[str, Entry, RecordingRow]]
 
     @property
@@ -43,19 +46,26 @@ class Bundle:
 
 
 async def gather(
-    conn: OneConnection, *, project_id: UUID, first_day: date, last_day: date, dispositions: Sequence[str], pattern: str
+    conn: OneConnection,
+    *,
+    project_id: UUID,
+    first_day: date,
+    last_day: date,
+    dispositions: Sequence[str],
+    pattern: str,
+    state: str = "stored",
 ) -> Bundle:
-    """The stored recordings of a project's days (in its zone). Errors: NotFound `project_unknown`, BadRequest `export_too_large`, BadBundle."""
+    """The recordings of a project's days (in its zone) that are in a state. Errors: NotFound `project_unknown`, BadRequest `export_too_large`, BadBundle."""
     bundle.check_pattern(pattern)
     project = await recording_exports.project(conn, project_id)
     if project is None:
         raise NotFound("project_unknown", "There is no such project.")
-    name, zone = project[0], ZoneInfo(project[1])
+    name, zone, client = project[0], ZoneInfo(project[1]), project[2]
     since = datetime.combine(first_day, time(), zone)
     until = datetime.combine(last_day + timedelta(days=1), time(), zone)
     rows: list[RecordingRow] = []
     for disposition in dispositions or (None,):
-        wanted = Wanted(project_id=project_id, state="stored", since=since, until=until, disposition=disposition)
+        wanted = Wanted(project_id=project_id, state=state, since=since, until=until, disposition=disposition)
         before: UUID | None = None
         while page := await recording_search.search(conn, wanted, before=before, limit=_PAGE):
             rows += page
@@ -68,7 +78,8 @@ async def gather(
     numbers = await recording_exports.agent_numbers(conn, [row.agent_id for row in rows if row.agent_id])
     entries = [_entry(row, name, zone, numbers) for row in rows]
     named = bundle.names(entries, pattern)
-    return Bundle(title=f"{name} {first_day} – {last_day}", files=list(zip(named, entries, rows, strict=True)))
+    files = list(zip(named, entries, rows, strict=True))
+    return Bundle(title=f"{name} {first_day} – {last_day}", project=name, client=client, files=files)
 
 
 def _entry(row: RecordingRow, project: str, zone: ZoneInfo, numbers: Mapping[UUID, str]) -> Entry:
@@ -83,14 +94,19 @@ def _entry(row: RecordingRow, project: str, zone: ZoneInfo, numbers: Mapping[UUI
 async def contents(deps: WebDeps, made: Bundle, *, tags: Mapping[str, str]) -> AsyncIterator[tuple[str, bytes]]:
     """Each file's path in the bundle and its bytes, the two indexes last. Recordings carry the tags. Errors: FileGone, KeysRefused."""
     for name, _, row in made.files:
-        seal = None
-        if row.project_key_id is not None and row.wrapped_key is not None:
-            async with deps.pool.acquire() as conn:
-                key = WrappedKey(project_key_id=row.project_key_id, wrapped=row.wrapped_key)
-                seal = await deps.file_keys.seal(conn, row.attempt_id, key)
+        seal = await seal_of(deps, row)
         yield name, await asyncio.to_thread(personal_copy, locate(deps.store_dir, row.path or ""), seal, tags)
     yield "index.html", await asyncio.to_thread(bundle.index_html, made.entries, made.title)
     yield "index.xlsx", await asyncio.to_thread(bundle.index_xlsx, made.entries)
+
+
+async def seal_of(deps: WebDeps, row: RecordingRow) -> Seal | None:
+    """What opens a recording; None where it is not sealed. Errors: KeysRefused."""
+    if row.project_key_id is None or row.wrapped_key is None:
+        return None
+    async with deps.pool.acquire() as conn:
+        key = WrappedKey(project_key_id=row.project_key_id, wrapped=row.wrapped_key)
+        return await deps.file_keys.seal(conn, row.attempt_id, key)
 
 
 class GrowingZip:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import date, datetime, timedelta
+import base64
+from datetime import date, datetime
 from uuid import UUID
 
 import structlog
@@ -16,15 +17,16 @@ from dialer.domain.errors import Conflict, NotAllowed, NotFound
 from dialer.web.api import operation
 from dialer.web.call import Call
 from dialer.web.fields import In, Line, Out, Page, PageQuery, after_cursor, moment, page_of
-from dialer.web.recordings import bundling
+from dialer.web.recordings import bundling, handover
 from dialer.web.recordings.bundling import GrowingZip
 from dialer.web.roles import EXPORTERS
+from recorder.archive.handover import check_recipient
 from recorder.bundle import DEFAULT_PATTERN, check_pattern
 from recorder.errors import RecorderError
 
 log = structlog.get_logger(__name__)
-FETCH_WITHIN = timedelta(days=1)
 SLOWEST_WRITE_S = 60
+_BLOCK = 1 << 20
 
 
 class NewExport(In):
@@ -37,6 +39,10 @@ class NewExport(In):
         default_factory=list, max_length=50, description="Only calls with these results; none: all."
     )
     pattern: Line = Field(default=DEFAULT_PATTERN, description="Names of the files: a path of fields in braces.")
+    recipient: Line | None = Field(
+        default=None,
+        description="The client's public key (age1...): the export is a volume that only the client opens.",
+    )
     reason: Line = Field(min_length=1, description="Who asked for it, and what for.")
 
 
@@ -49,6 +55,7 @@ class RecordingExport(Out):
     last_day: date
     dispositions: list[str]
     pattern: str
+    recipient: str | None
     reason: str
     requested_by: UUID
     requested_at: datetime
@@ -67,10 +74,13 @@ class RecordingExport(Out):
 async def request_export(call: Call, body: NewExport) -> RecordingExport:
     """Another person has to agree before anything can be fetched."""
     check_pattern(body.pattern)
+    if body.recipient is not None:
+        check_recipient(body.recipient)
     async with call.transaction() as conn:
         export = await recording_exports.request(
             conn, project_id=body.project_id, first_day=body.first_day, last_day=max(body.first_day, body.last_day), dispositions=body.dispositions,
             pattern=body.pattern, reason=body.reason, by=call.identity.user_id, at=call.now,
+            recipient=body.recipient,
         )  # fmt: skip
         await call.audit(
             conn,
@@ -79,6 +89,7 @@ async def request_export(call: Call, body: NewExport) -> RecordingExport:
             export.id,
             project_id=body.project_id,
             reason=body.reason,
+            recipient=body.recipient,
         )
     return RecordingExport.model_validate(export)
 
@@ -110,7 +121,9 @@ async def approve_export(call: Call, export_id: UUID) -> RecordingExport:
         export = await recording_exports.approve(conn, export_id, by=call.identity.user_id, at=call.now)
         if export is None:
             raise Conflict("export_approved_already", "Somebody has agreed to this export already.")
-        await call.audit(conn, "recording_export_approved", "recording_export", export_id, project_id=export.project_id)
+        await call.audit(
+            conn, "recording_export_approved", "recording_export", export_id, project_id=export.project_id, recipient=export.recipient
+        )  # fmt: skip
     return RecordingExport.model_validate(export)
 
 
@@ -122,6 +135,8 @@ async def fetch_export(call: Call, export_id: UUID) -> web.StreamResponse:
     async with asyncio.timeout(call.deps.settings.request_timeout_s), call.transaction() as conn:
         export = _there(await recording_exports.one(conn, export_id))
         _may_fetch(call, export)
+        if export.recipient is not None:
+            raise Conflict("export_is_handover", "This export is for a client's key: fetch it as a volume.")
         made = await bundling.gather(
             conn, project_id=export.project_id, first_day=export.first_day, last_day=export.last_day, dispositions=export.dispositions,
             pattern=export.pattern,
@@ -163,11 +178,47 @@ async def fetch_export(call: Call, export_id: UUID) -> web.StreamResponse:
     return response
 
 
+@operation(
+    "GET", "/recording-exports/{export_id}/volume", roles=EXPORTERS, summary="Fetch a bulk export for the client's key", media="application/x-iso9660-image",
+    timeout_s=0, session_only=True,
+)  # fmt: skip
+async def fetch_volume(call: Call, export_id: UUID) -> web.StreamResponse:
+    """An image that only the client's key opens. By one of the two, within a day of the agreement. It is made first, then audited, then sent."""
+    async with asyncio.timeout(call.deps.settings.request_timeout_s), call.connection() as conn:
+        export = _there(await recording_exports.one(conn, export_id))
+        _may_fetch(call, export)
+        parcel = await handover.gather(conn, export)
+    async with handover.image_of(call.deps, parcel) as image:
+        async with asyncio.timeout(call.deps.settings.request_timeout_s), call.transaction() as conn:
+            await audit_trail.write_all(conn, [
+                call.entry(
+                    "recording_handed_over", "recording", row.id, export=export_id, call_id=row.attempt_id, project_id=row.project_id, why=export.reason,
+                    recipient=export.recipient,
+                )
+                for _, _, row in parcel.made.files
+            ])  # fmt: skip
+            await call.audit(
+                conn, "recording_export_fetched", "recording_export", export_id, project_id=export.project_id, recordings=len(parcel.made.files),
+                recipient=export.recipient, image_sha256=image.sha256.hex(),
+            )  # fmt: skip
+        headers = {
+            "Content-Type": "application/x-iso9660-image",
+            "Content-Length": str(image.bytes),
+            "Content-Disposition": f'attachment; filename="{parcel.label}.iso"',
+            "Repr-Digest": f"sha-256=:{base64.b64encode(image.sha256).decode()}:",
+            "Cache-Control": "private, no-store",
+        }
+        response = web.StreamResponse(headers=headers)
+        await response.prepare(call.request)
+        with image.path.open("rb") as file:
+            while block := await asyncio.to_thread(file.read, _BLOCK):
+                async with asyncio.timeout(SLOWEST_WRITE_S):
+                    await response.write(block)
+    return response
+
+
 def _may_fetch(call: Call, export: Export) -> None:
-    if export.approved_at is None:
-        raise Conflict("export_not_approved", "Somebody else has to agree to this export first.")
-    if call.now - export.approved_at > FETCH_WITHIN:
-        raise Conflict("export_over", "This export could be fetched for a day: ask for it again.")
+    handover.may_be_fetched(export, call.now)
     if call.identity.user_id not in {export.requested_by, export.approved_by}:
         raise NotAllowed("export_of_others", "Only who has asked for this export, or has agreed to it, can fetch it.")
 
