@@ -48,7 +48,7 @@ class Project:
 
     `cancel_after_s`: a call that has rung so long may be given up when nobody would be free for its answer; 0: never.
     `sign_offs`: it goes through a trial and signatures (`campaigns.life`). `valid_connect_s`: a conversation this long is a valid connect.
-    `skills`: an agent needs them all to get its calls.
+    `skills`: an agent needs them all to get its calls. `recording_pause_limit_s`: how long a recording may be paused; 0: not at all.
     """
 
     id: UUID
@@ -104,6 +104,7 @@ class Project:
     valid_connect_s: int = 15
     skills: Sequence[str] = ()
     purpose: str = ""
+    recording_pause_limit_s: int = 120
 
     @property
     def life(self) -> Life:
@@ -122,6 +123,7 @@ SETTINGS: Final = frozenset({
     "abandonment_cap", "abandonment_period", "abandonment_at_limit", "abandonment_within_ms", "abandonment_counts_late", "abandonment_counts_machines",
     "abandonment_false_machine_rate", "machine_detection", "cancel_after_s", "share_weight", "share_priority", "guaranteed_agents", "max_attempts", "daily_cap_per_number",
     "safe_harbour", "record_calls", "mask_numbers", "script", "trial_size", "trial_counts", "sign_offs", "valid_connect_s", "skills", "purpose",
+    "recording_pause_limit_s",
 })  # fmt: skip
 """What `create_project` and `update_project` take: columns of `projects`, by these names and no others."""
 

@@ -38,6 +38,8 @@ class Manners:
     break_s: float = 5.0
     hold_share: float = 0.05
     hold_s: float = 1.0
+    pause_share: float = 0.0  # of conversations in which a card number is said
+    pause_s: float = 1.5
     notices_machine_s: float = 1.0
 
 
@@ -96,6 +98,7 @@ class Notes:
     since: datetime | None = None
     calls: int = 0
     holds: int = 0
+    pauses: int = 0
     breaks: int = 0
     hung_up: set[str] = field(default_factory=set)  # attempts that the robot has ended, or wanted to
     refused: Counter[str] = field(default_factory=Counter)
@@ -247,9 +250,18 @@ class Robot:
                 return
             began = asyncio.get_running_loop().time()
             await self._read(api, str(agent.get("attempt_id")))
+            if self._random.random() < self._manners.pause_share:
+                await self._take_card_number(api)
             await asyncio.sleep(max(0.0, began + talk_s - asyncio.get_running_loop().time()))
         self.notes.hung_up.add(str(agent.get("attempt_id")))
         await api.post("/desk/me/hang-up")
+
+    async def _take_card_number(self, api: ApiClient) -> None:
+        """It is said only after the recording is paused."""
+        await api.post("/desk/me/recording/pause", {"reason": "card_number"})
+        self.notes.pauses += 1
+        await asyncio.sleep(self._about(self._manners.pause_s))
+        await api.post("/desk/me/recording/resume")
 
     async def _wrap_up(self, api: ApiClient, agent: Mapping[str, Any]) -> None:
         await asyncio.sleep(self._about(self._manners.wrap_s))

@@ -5,6 +5,7 @@ Block by block, in the same pass as the encoder; what is kept grows by 43 bytes 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import numpy as np
@@ -84,6 +85,12 @@ class Activity:
     def loud_ms(self) -> int:
         """Milliseconds above silence, by windows."""
         return int(np.count_nonzero(self.peaks > SILENT_BELOW)) * WINDOW_MS
+
+    def heard_ms(self, stretches: Sequence[tuple[int, int]]) -> int:
+        """Milliseconds with any sound at all within stretches (in ms), by windows that lie wholly in them."""
+        peaks = self.peaks
+        within = (peaks[-(-start // WINDOW_MS) : max(0, stop) // WINDOW_MS] for start, stop in stretches)
+        return sum(int(np.count_nonzero(windows)) for windows in within) * WINDOW_MS
 
     @property
     def speech_db(self) -> float | None:

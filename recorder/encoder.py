@@ -24,13 +24,14 @@ _ROOT: Final = str(Path(__file__).resolve().parent.parent)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodeOrder:
-    """Which legs, where to, how long the call lasted (None: not known), and what to seal it with (None: it is not sealed)."""
+    """Which legs, where to, how long the call lasted (None: not known), what to seal it with (None: it is not sealed), and where it was paused (ms)."""
 
     customer: Path
     agent: Path
     part: Path
     expected_ms: int | None
     seal: Seal | None = None
+    pauses: tuple[tuple[int, int], ...] = ()
 
 
 class Encoder:
@@ -55,6 +56,7 @@ class Encoder:
             "agent": str(order.agent),
             "part": str(order.part),
             "expected_ms": order.expected_ms,
+            "pauses": order.pauses,
             "seal": order.seal and [order.seal.attempt_id.hex, order.seal.key.hex()],  # a pipe is read by nobody else
         }
         process = await self._running()

@@ -30,13 +30,14 @@ class Fault(StrEnum):
     LONG = "long"  # more sound than the call lasted
     CLIPPED = "clipped"  # the voice on this side is cut off at its peaks: a gain is too high
     FAINT = "faint"  # the voice on this side is hardly to be heard: a gain is too low
+    HEARD_IN_PAUSE = "heard_in_pause"  # there is sound on this side where the recording was paused
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LegMeasure:
     """What was seen of one leg: its length, whether it was there and closed, how long it was loud, and its voice.
 
-    `speech_db` is dB of full scale (None: no voice); `clipped_share` is of the samples with voice.
+    `speech_db` is dB of full scale (None: no voice); `clipped_share` is of the samples with voice; `heard_in_pause_ms` is sound where there should be none.
     """
 
     side: Side
@@ -46,10 +47,13 @@ class LegMeasure:
     loud_ms: int
     speech_db: float | None = None
     clipped_share: float = 0.0
+    heard_in_pause_ms: int = 0
 
 
-def judge(legs: tuple[LegMeasure, LegMeasure], *, rate_hz: int, expected_ms: int | None) -> list[dict[str, Any]]:
-    """Faults of a call whose answer-to-hang-up time is `expected_ms` (None: not known)."""
+def judge(
+    legs: tuple[LegMeasure, LegMeasure], *, rate_hz: int, expected_ms: int | None, paused: bool = False
+) -> list[dict[str, Any]]:
+    """Faults of a call whose answer-to-hang-up time is `expected_ms` (None: not known). `paused`: not all of it was recorded, so nobody can be said to have been silent."""
     found: list[dict[str, Any]] = []
     for leg in legs:
         if not leg.present:
@@ -59,12 +63,14 @@ def judge(legs: tuple[LegMeasure, LegMeasure], *, rate_hz: int, expected_ms: int
         else:
             if not leg.closed:
                 found.append({"fault": Fault.HEADER_REPAIRED, "side": leg.side})
-            if leg.loud_ms == 0:
+            if leg.loud_ms == 0 and not paused:
                 found.append({"fault": Fault.LEG_SILENT, "side": leg.side})
             if leg.clipped_share > _CLIPPED_SHARE:
                 found.append({"fault": Fault.CLIPPED, "side": leg.side})
             if leg.speech_db is not None and leg.speech_db < _FAINT_BELOW_DB:
                 found.append({"fault": Fault.FAINT, "side": leg.side})
+            if leg.heard_in_pause_ms:
+                found.append({"fault": Fault.HEARD_IN_PAUSE, "side": leg.side, "ms": leg.heard_in_pause_ms})
     lengths_ms = [leg.frames * 1000 // rate_hz for leg in legs]
     apart_ms = abs(lengths_ms[0] - lengths_ms[1])
     if all(lengths_ms) and apart_ms > _OUT_OF_STEP_MS:

@@ -123,7 +123,14 @@ class Intake:
         seal, key = await self._new_seal(call)
         try:
             master = await encoders.encode(
-                EncodeOrder(customer=customer, agent=agent, part=part, expected_ms=call.expected_ms, seal=seal)
+                EncodeOrder(
+                    customer=customer,
+                    agent=agent,
+                    part=part,
+                    expected_ms=call.expected_ms,
+                    seal=seal,
+                    pauses=call.paused,
+                )
             )
         except BadLeg as error:
             return await self._poison(call, error.error_id, error.message)

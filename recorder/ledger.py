@@ -1,6 +1,6 @@
 """The ledger of recordings: the rows of `recordings`, each statement above the function that runs it.
 
-Of the application's tables it only reads `attempts` and `projects`. jsonb travels as text, whatever codecs the pool has.
+Of the application's tables it only reads `attempts`, `projects` and `recording_pauses`. jsonb travels as text, whatever codecs the pool has.
 """
 
 from __future__ import annotations
@@ -64,6 +64,32 @@ class Recording:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pause:
+    """A stretch of a call that was not recorded, in ms from the answer (`to_ms` None: to its end); why, on whose word, and how it ended."""
+
+    from_ms: int
+    to_ms: int | None
+    reason: str
+    note: str
+    agent_id: UUID
+    started_at: datetime
+    ended_at: datetime | None
+    ended_by: str | None
+
+    def as_json(self) -> dict[str, Any]:
+        """For the ledger's row; times in UTC."""
+        fields = {name: getattr(self, name) for name in self.__slots__}
+        return {
+            name: value.astimezone(UTC).isoformat()
+            if isinstance(value, datetime)
+            else str(value)
+            if isinstance(value, UUID)
+            else value
+            for name, value in fields.items()
+        }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """What the intake has to know of an attempt, and how far its recording has come."""
 
@@ -81,6 +107,7 @@ class Call:
     sha256: bytes | None
     bytes: int | None
     verified_at: datetime | None
+    pauses: tuple[Pause, ...] = ()
 
     @property
     def business_day(self) -> date:
@@ -97,6 +124,12 @@ class Call:
         if self.answered_at is None or self.ended_at is None:
             return None
         return max(0, round((self.ended_at - self.answered_at) / timedelta(milliseconds=1)))
+
+    @property
+    def paused(self) -> tuple[tuple[int, int], ...]:
+        """The stretches that were not recorded, in ms."""
+        last = self.expected_ms or 0
+        return tuple((one.from_ms, max(one.from_ms, last) if one.to_ms is None else one.to_ms) for one in self.pauses)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,12 +164,18 @@ where a.id = $1
 """
 
 
+_PAUSES = """
+select from_ms, to_ms, reason, note, agent_id, started_at, ended_at, ended_by from recording_pauses where attempt_id = $1 order by started_at
+"""
+
+
 async def call(conn: Conn, attempt_id: UUID) -> Call | None:
     """The attempt and its recording; None when there is no such attempt."""
     row = await conn.fetchrow(_CALL, attempt_id)
     if row is None:
         return None
     fields = dict(row)
+    fields["pauses"] = tuple(Pause(**dict(one)) for one in await conn.fetch(_PAUSES, attempt_id))
     fields["state"] = None if fields["state"] is None else RecordingState(fields["state"])
     return Call(**fields)
 
@@ -146,9 +185,9 @@ with kept as (
     insert into recordings (attempt_id, lead_id, project_id, agent_id, state, path, sha256, bytes, duration_ms, faults,
                             started_at, ended_at, created_at, customer_ms, agent_ms, customer_first_word_ms, agent_first_word_ms,
                             dead_air_ms, longest_silence_ms, talk_over_ms, talk_overs, longest_monologue_ms, customer_db, agent_db,
-                            project_key_id, wrapped_key, content_sha256, content_bytes)
+                            project_key_id, wrapped_key, content_sha256, content_bytes, pauses, paused_ms)
     values ($1, $2, $3, $4, 'stored', $5, $6, $7, $8, $9::text::jsonb, $10, $11, $12,
-            $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $27, $28, $29, $30)
+            $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23, $27, $28, $29, $30, $31::text::jsonb, $32)
     on conflict (attempt_id) do update set
         state = 'stored', reason = null, agent_id = excluded.agent_id, path = excluded.path, sha256 = excluded.sha256,
         bytes = excluded.bytes, duration_ms = excluded.duration_ms, faults = excluded.faults, started_at = excluded.started_at,
@@ -158,7 +197,7 @@ with kept as (
         talk_overs = excluded.talk_overs, longest_monologue_ms = excluded.longest_monologue_ms,
         customer_db = excluded.customer_db, agent_db = excluded.agent_db, project_key_id = excluded.project_key_id,
         wrapped_key = excluded.wrapped_key, key_destroyed_at = null, content_sha256 = excluded.content_sha256,
-        content_bytes = excluded.content_bytes
+        content_bytes = excluded.content_bytes, pauses = excluded.pauses, paused_ms = excluded.paused_ms
     returning id
 )
 insert into recording_waveforms (recording_id, each_ms, customer, agent)
@@ -173,6 +212,7 @@ async def record_stored(conn: Conn, call: Call, file: StoredFile, *, at: datetim
         _STORED, call.attempt_id, call.lead_id, call.project_id, call.agent_id, file.path, file.sha256, file.bytes,
         file.duration_ms, json.dumps(file.faults), call.answered_at, call.ended_at, at, *_figures(file.analysis),
         *((file.key.project_key_id, file.key.wrapped) if file.key else (None, None)), file.content_sha256, file.content_bytes,
+        json.dumps([one.as_json() for one in call.pauses]), sum(stop - start for start, stop in call.paused),
     )  # fmt: skip
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -30,11 +31,16 @@ BIT_RATE: Final = 24_000
 WAVEFORM_POINTS: Final = 1000
 """Peaks kept for a side: as many as a screen has columns for."""
 
+PAUSE_EDGE_MS: Final = 200
+"""A pause is known to a fifth of a second: the engine's clock, and the time its orders take. So much around it is not judged, and so much within its ends may be heard."""
+
 # voip keeps the two sides apart (-30 dB; "audio" only -15 dB at this rate); bitexact: no random serial number in the container.
 _CODEC_OPTIONS: Final = {"application": "voip", "compression_level": "0", "frame_duration": "20"}
 _CONTAINER_OPTIONS: Final = {"fflags": "+bitexact"}
 
 Samples = NDArray[np.int16]
+Stretches = Sequence[tuple[int, int]]
+"""From and to, in ms of the recording."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,8 +104,9 @@ class Leg:
         out[got:] = 0
         self._left -= wanted
 
-    def measure(self) -> LegMeasure:
+    def measure(self, pauses: Stretches = ()) -> LegMeasure:
         """What was seen so far."""
+        silent = [(start + PAUSE_EDGE_MS, stop - PAUSE_EDGE_MS) for start, stop in pauses]
         return LegMeasure(
             side=self._side,
             present=self._file is not None,
@@ -108,6 +115,7 @@ class Leg:
             loud_ms=self.activity.loud_ms,
             speech_db=self.activity.speech_db,
             clipped_share=self.activity.clipped_share,
+            heard_in_pause_ms=self.activity.heard_ms([(start, stop) for start, stop in silent if start < stop]),
         )
 
     def __enter__(self) -> Self:
@@ -177,9 +185,15 @@ class HashedSink:
 
 
 def make_master(
-    customer: Path, agent: Path, part: Path, *, expected_ms: int | None, seal: Seal | None = None
+    customer: Path,
+    agent: Path,
+    part: Path,
+    *,
+    expected_ms: int | None,
+    seal: Seal | None = None,
+    pauses: Stretches = (),
 ) -> Master:
-    """Encode two legs into `part`, sealed where a seal is given, durable when this returns.
+    """Encode two legs into `part`, sealed where a seal is given, durable when this returns. `pauses`: where nothing was recorded.
 
     Raises BadLeg when a leg is no sound we know, OSError when the disk refuses. On an error nothing is left at `part`.
     """
@@ -212,7 +226,8 @@ def make_master(
             if sink.failure is not None and error is not sink.failure:
                 raise sink.failure from error
             raise
-        faults = judge((left.measure(), right.measure()), rate_hz=rate_hz, expected_ms=expected_ms)
+        measures = (left.measure(pauses), right.measure(pauses))
+        faults = judge(measures, rate_hz=rate_hz, expected_ms=expected_ms, paused=bool(pauses))
         return Master(
             bytes=sink.size,
             sha256=sha256,
@@ -220,17 +235,18 @@ def make_master(
             content_sha256=content.sha256,
             duration_ms=frames * 1000 // rate_hz,
             faults=faults,
-            analysis=_analysis(left.activity, right.activity),
+            analysis=_analysis(left.activity, right.activity, pauses),
         )
 
 
-def _analysis(customer: Activity, agent: Activity) -> Analysis:
+def _analysis(customer: Activity, agent: Activity, pauses: Stretches) -> Analysis:
+    unknown = [(max(0, start - PAUSE_EDGE_MS), stop + PAUSE_EDGE_MS) for start, stop in pauses]
     peaks = [side.peaks for side in (customer, agent)]
     longest = max(len(side) for side in peaks)
     each_ms, left = waveform(np.pad(peaks[0], (0, longest - len(peaks[0]))), WAVEFORM_POINTS)
     _, right = waveform(np.pad(peaks[1], (0, longest - len(peaks[1]))), WAVEFORM_POINTS)
     return Analysis(
-        talk=figures(customer.voiced, agent.voiced, frame_ms=FRAME_MS),
+        talk=figures(customer.voiced, agent.voiced, frame_ms=FRAME_MS, unknown=unknown),
         customer_db=customer.speech_db,
         agent_db=agent.speech_db,
         waveform=Waveform(each_ms=each_ms, customer=left, agent=right),

@@ -1,7 +1,11 @@
-"""Who spoke when, as figures that QA selects by. Pure: two rows of voiced or not, frame by frame, come in."""
+"""Who spoke when, as figures that QA selects by. Pure: two rows of voiced or not, frame by frame, come in.
+
+Where the recording was paused nothing is known: it is neither silence nor somebody's turn.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -28,10 +32,13 @@ MONOLOGUE_PAUSE_MS: Final = 2_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Talk:
-    """All in milliseconds from the answer. `customer_ms` 0: the customer never spoke; a first word of None: nor did that side."""
+    """All in milliseconds from the answer. `customer_ms` 0: the customer never spoke, None: not where it was recorded, and there was a pause.
 
-    customer_ms: int
-    agent_ms: int
+    A first word of None: there was none, or a pause lies before all that was heard.
+    """
+
+    customer_ms: int | None
+    agent_ms: int | None
     customer_first_word_ms: int | None
     agent_first_word_ms: int | None
     dead_air_ms: int
@@ -41,21 +48,25 @@ class Talk:
     longest_monologue_ms: int
 
 
-def figures(customer: Voiced, agent: Voiced, *, frame_ms: int) -> Talk:
-    """Figures of a call from its voiced frames; the shorter side is silent at its end."""
+def figures(customer: Voiced, agent: Voiced, *, frame_ms: int, unknown: Sequence[tuple[int, int]] = ()) -> Talk:
+    """Figures of a call from its voiced frames; the shorter side is silent at its end. `unknown`: stretches in ms that were not recorded."""
     count = max(len(customer), len(agent))
+    known = np.ones(count, np.bool_)
+    for start_ms, stop_ms in unknown:
+        known[start_ms // frame_ms : -(-stop_ms // frame_ms)] = False
     sides = [_words(_padded(side, count), frame_ms) for side in (customer, agent)]
-    silences = _lengths(~(sides[0] | sides[1])) * frame_ms
+    silences = _lengths(~(sides[0] | sides[1]) & known) * frame_ms
     overs = _lengths(sides[0] & sides[1]) * frame_ms
     overs = overs[overs >= TALK_OVER_MS]
     monologues = [
-        _longest(_closed(own, MONOLOGUE_PAUSE_MS // frame_ms) & ~other) for own, other in (sides, reversed(sides))
+        _longest(_closed(own, MONOLOGUE_PAUSE_MS // frame_ms) & ~other & known)
+        for own, other in (sides, reversed(sides))
     ]
     return Talk(
-        customer_ms=int(np.count_nonzero(sides[0])) * frame_ms,
-        agent_ms=int(np.count_nonzero(sides[1])) * frame_ms,
-        customer_first_word_ms=_first(sides[0], frame_ms),
-        agent_first_word_ms=_first(sides[1], frame_ms),
+        customer_ms=_spoken(sides[0], known, frame_ms),
+        agent_ms=_spoken(sides[1], known, frame_ms),
+        customer_first_word_ms=_first(sides[0], known, frame_ms),
+        agent_first_word_ms=_first(sides[1], known, frame_ms),
         dead_air_ms=int(silences[silences >= DEAD_AIR_MS].sum()),
         longest_silence_ms=int(silences.max(initial=0)),
         talk_over_ms=int(overs.sum()),
@@ -105,5 +116,13 @@ def _longest(side: Voiced) -> int:
     return int(_lengths(side).max(initial=0))
 
 
-def _first(side: Voiced, frame_ms: int) -> int | None:
-    return int(side.argmax()) * frame_ms if side.any() else None
+def _spoken(side: Voiced, known: Voiced, frame_ms: int) -> int | None:
+    frames = int(np.count_nonzero(side))
+    return frames * frame_ms if frames or known.all() else None
+
+
+def _first(side: Voiced, known: Voiced, frame_ms: int) -> int | None:
+    if not side.any():
+        return None
+    first = int(side.argmax())
+    return first * frame_ms if known[:first].all() else None

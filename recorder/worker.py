@@ -35,6 +35,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
             Path(request["part"]),
             expected_ms=request["expected_ms"],
             seal=seal,
+            pauses=request["pauses"],
         )
     except BadLeg as error:
         return {"bad_leg": error.error_id, "message": error.message}

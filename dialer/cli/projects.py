@@ -156,6 +156,9 @@ def change(
     ] = None,
     skill: Annotated[list[str] | None, typer.Option(help="An agent needs them all; may be repeated.")] = None,
     purpose: Purpose = None,
+    recording_pause_limit_s: Annotated[
+        int | None, typer.Option(help="How long a recording may be paused; 0: not at all.")
+    ] = None,
 ) -> None:
     """Change a project; the engine takes it at once."""
     output: Output = context.obj.output
@@ -185,6 +188,7 @@ def change(
             "share_priority": priority,
             "guaranteed_agents": guaranteed_agents,
             "purpose": purpose,
+            "recording_pause_limit_s": recording_pause_limit_s,
             "trunk_id": await office.id_of("trunk", trunk) if trunk else None,
         }
         return await office.do(routes.change_project, body=wanted, project_id=await office.id_of("project", name))

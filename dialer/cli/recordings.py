@@ -59,6 +59,26 @@ def list_recordings(
 
 
 @app.command()
+def show(context: typer.Context, recording_id: Annotated[str, typer.Argument(help="Id of the recording.")]) -> None:
+    """What is known of a recording, and where it was paused."""
+    output: Output = context.obj.output
+    wanted = uuid_of(recording_id, "a recording")
+
+    async def work(office: Office) -> Any:
+        return await office.do(routes.get_recording, recording_id=wanted)
+
+    found = shown(in_office(work))
+    if not output.as_json:
+        found["pauses"] = "; ".join(_pause(one) for one in found["pauses"])
+    output.thing(found)
+
+
+def _pause(one: dict[str, Any]) -> str:
+    until = "its end" if one["to_ms"] is None else f"{one['to_ms'] / 1000:.1f} s"
+    return f"{one['from_ms'] / 1000:.1f} s to {until}: {one['reason']} {one['note']}".strip()
+
+
+@app.command()
 def verify(
     context: typer.Context, project: Annotated[str | None, typer.Option(help="Only those of this project.")] = None
 ) -> int:

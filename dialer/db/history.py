@@ -10,6 +10,7 @@ from __future__ import annotations
 import builtins
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from dialer.db.sql import Connection
@@ -119,6 +120,8 @@ class RecordingRow:
     longest_monologue_ms: int | None
     customer_db: float | None
     agent_db: float | None
+    pauses: list[dict[str, Any]]
+    paused_ms: int
     number: str
     disposition: str | None
     note: str
@@ -130,7 +133,7 @@ RECORDING_COLUMNS = """r.id, r.attempt_id, r.lead_id, r.project_id, r.agent_id, 
     r.started_at, r.ended_at, r.created_at, r.verified_at, r.project_key_id,
     r.wrapped_key, r.key_destroyed_at, r.content_sha256, r.content_bytes, r.customer_ms, r.agent_ms, r.customer_first_word_ms, r.agent_first_word_ms,
     r.dead_air_ms, r.longest_silence_ms, r.talk_over_ms, r.talk_overs, r.longest_monologue_ms, r.customer_db, r.agent_db,
-    r.number, r.disposition, r.note, r.tags, p.mask_numbers"""
+    r.pauses, r.paused_ms, r.number, r.disposition, r.note, r.tags, p.mask_numbers"""
 
 RECORDING = f"""
 select {RECORDING_COLUMNS} from recordings r

@@ -101,6 +101,27 @@ class Resume:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PauseRecording:
+    """Nothing of the conversation is recorded until it is resumed, at the latest after the project's limit (card numbers and the like).
+
+    `reason`: a code of `dialer.domain.pauses.REASONS`; `note` where it needs one.
+    """
+
+    agent_id: UUID
+    reason: str
+    note: str = ""
+    kind: Literal["pause_recording"] = "pause_recording"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResumeRecording:
+    """Record the conversation again."""
+
+    agent_id: UUID
+    kind: Literal["resume_recording"] = "resume_recording"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Transfer:
     """Give the customer to another agent who is ready."""
 
@@ -196,6 +217,8 @@ AgentCommand = (
     | HangUp
     | Hold
     | Resume
+    | PauseRecording
+    | ResumeRecording
     | Transfer
     | WrapUp
 )

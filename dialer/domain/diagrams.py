@@ -9,13 +9,14 @@ from typing import TypeVar
 from dialer.domain.agent_table import AGENT_TABLE
 from dialer.domain.call_table import CALL_TABLE
 from dialer.domain.machine import Kind, Table
+from dialer.domain.pause_table import PAUSE_TABLE
 
 S = TypeVar("S", bound=StrEnum)
 E = TypeVar("E", bound=StrEnum)
 
 _OPENING = """# States
 
-Drawn from `dialer/domain/call_table.py` and `dialer/domain/agent_table.py` by `python -m dialer.domain.diagrams`; a test keeps
+Drawn from `call_table.py`, `agent_table.py` and `pause_table.py` in `dialer/domain/` by `python -m dialer.domain.diagrams`; a test keeps
 them equal. A *straggler* is late, doubled or reordered news that changes nothing and is counted; an *illegal* pair is a defect,
 logged with its call and refused. The words of the states are those of the database.
 """
@@ -23,9 +24,12 @@ logged with its call and refused. The words of the states are those of the datab
 
 def page() -> str:
     """The whole of docs/states.md."""
-    return "\n".join(
-        [_OPENING, "## A call", "", *_section(CALL_TABLE), "", "## An agent", "", *_section(AGENT_TABLE), ""]
-    )
+    sections = [
+        *("## A call", "", *_section(CALL_TABLE), ""),
+        *("## An agent", "", *_section(AGENT_TABLE), ""),
+        *("## The recording of a call", "", *_section(PAUSE_TABLE), ""),
+    ]
+    return "\n".join([_OPENING, *sections])
 
 
 def _section(table: Table[S, E]) -> list[str]:

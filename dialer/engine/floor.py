@@ -16,7 +16,24 @@ from dialer.domain.ids import attempt_of_channel, call_channel
 from dialer.domain.matching import Need, best
 from dialer.domain.outcomes import Outcome
 from dialer.domain.pacing import Mode
+from dialer.domain.pause_table import PauseState
+from dialer.domain.pauses import PauseEnd, PauseReason
 from dialer.domain.states import AgentState, CallState
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Pause:
+    """A pause of a call's recording: who asked for it, why, and until when it may last. `over` is set when both legs are written again."""
+
+    id: UUID
+    agent_id: UUID
+    reason: PauseReason
+    note: str = ""
+    started_at: datetime
+    until: datetime
+    state: PauseState
+    ended_by: PauseEnd | None = None
+    over: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -62,6 +79,8 @@ class Call:
     outcome: Outcome | None = None
     questions: int = 0  # how often the dialplan has asked for an agent
     waiter: asyncio.Future[UUID] | None = None
+    pause: Pause | None = None  # of its recording
+    pause_ended_by: PauseEnd | None = None  # how the last one ended
 
     @property
     def channel_id(self) -> str:

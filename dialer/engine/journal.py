@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -22,8 +23,10 @@ from campaigns.sql import OneConnection
 from campaigns.surveys import SurveyNews, save_news
 from dialer.db import agents as agents_db
 from dialer.db import attempts as attempts_db
+from dialer.db import pauses as pauses_db
 from dialer.db.agents import AgentChange
 from dialer.db.attempts import Progress
+from dialer.db.pauses import PauseNews
 from dialer.db.pool import LOST
 from dialer.engine.metrics import Metrics
 
@@ -32,8 +35,22 @@ _log = structlog.get_logger(__name__)
 _BATCH = 500
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Batch:
+    """What is written at once, in this order."""
+
+    surveys: list[SurveyNews]
+    pauses: list[PauseNews]
+    progress: list[Progress]
+    ended: list[EndedAttempt]
+    agents: list[AgentChange]
+
+    def __bool__(self) -> bool:
+        return bool(self.surveys or self.pauses or self.progress or self.ended or self.agents)
+
+
 class Journal:
-    """Take news with `progress`, `ended`, `agent`; `run` writes them; `flushed` waits until all that was taken is written."""
+    """Take news with `progress`, `ended`, `agent`, `survey`, `pause`; `run` writes them; `flushed` waits until all that was taken is written."""
 
     def __init__(
         self,
@@ -53,6 +70,7 @@ class Journal:
         self._ended: dict[UUID, EndedAttempt] = {}
         self._agents: list[AgentChange] = []
         self._surveys: list[SurveyNews] = []
+        self._pauses: dict[UUID, PauseNews] = {}
         self._wake = asyncio.Event()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -60,7 +78,7 @@ class Journal:
         self.database_up = True
 
     def __len__(self) -> int:
-        return len(self._progress) + len(self._ended) + len(self._agents) + len(self._surveys)
+        return len(self._progress) + len(self._ended) + len(self._agents) + len(self._surveys) + len(self._pauses)
 
     @property
     def overfull(self) -> bool:
@@ -94,6 +112,11 @@ class Journal:
         self._surveys.append(news)
         self._taken()
 
+    def pause(self, news: PauseNews) -> None:
+        """A recording was paused, or is recorded again."""
+        self._pauses[news.id] = news
+        self._taken()
+
     async def run(self) -> None:
         """Write for ever."""
         while True:
@@ -115,20 +138,23 @@ class Journal:
             return await self._flush()
 
     async def _flush(self) -> bool:
-        surveys, progress, ended, agents = self._take()
-        if not (surveys or progress or ended or agents):
+        batch = self._take()
+        if not batch:
             self._wake.clear()
             self._idle.set()
             return True
         try:
             async with self._pool.acquire(timeout=5) as conn:
-                if surveys:  # before the ends: a lead whose person opted out must not come back by them
-                    await save_news(conn, surveys)
-                await _write_calls(conn, progress, ended)
-                if agents:
-                    await agents_db.save_changes(conn, agents)
+                if batch.surveys:  # before the ends: a lead whose person opted out must not come back by them
+                    await save_news(conn, batch.surveys)
+                await pauses_db.save(
+                    conn, batch.pauses
+                )  # before the ends too: the recorder looks at them when a call is over
+                await _write_calls(conn, batch.progress, batch.ended)
+                if batch.agents:
+                    await agents_db.save_changes(conn, batch.agents)
         except LOST as error:
-            self._give_back(surveys, progress, ended, agents)
+            self._give_back(batch)
             self._metrics.journal_failures.inc()
             if self.database_up:
                 _log.warning("PostgreSQL is away, the journal keeps what happens", reason=type(error).__name__)
@@ -136,13 +162,13 @@ class Journal:
             return False
         except asyncpg.PostgresError as error:
             _log.error("PostgreSQL refused a batch, each item is tried alone", reason=str(error))
-            await self._one_by_one(surveys, progress, ended, agents)
+            await self._one_by_one(batch)
         if not self.database_up:
             _log.info("PostgreSQL is back, the journal is being written")
         self.database_up = True
         self._metrics.journal_flushes.inc()
-        if ended:
-            self._on_ended([news.attempt_id for news in ended])
+        if batch.ended:
+            self._on_ended([news.attempt_id for news in batch.ended])
         if not len(self):
             self._wake.clear()
             self._idle.set()
@@ -161,42 +187,33 @@ class Journal:
         self._idle.clear()
         self._wake.set()
 
-    def _take(self) -> tuple[list[SurveyNews], list[Progress], list[EndedAttempt], list[AgentChange]]:
+    def _take(self) -> _Batch:
         surveys, self._surveys = self._surveys[:_BATCH], self._surveys[_BATCH:]
+        pauses, self._pauses = list(self._pauses.values()), {}
         progress = [self._progress.pop(key) for key in list(self._progress)[:_BATCH]]
         ended = [self._ended[key] for key in list(self._ended)[:_BATCH]]
         for news in ended:
             del self._ended[news.attempt_id]
         agents, self._agents = self._agents[:_BATCH], self._agents[_BATCH:]
-        return surveys, progress, ended, agents
+        return _Batch(surveys=surveys, pauses=pauses, progress=progress, ended=ended, agents=agents)
 
-    def _give_back(
-        self,
-        surveys: list[SurveyNews],
-        progress: list[Progress],
-        ended: list[EndedAttempt],
-        agents: list[AgentChange],
-    ) -> None:
-        self._surveys = surveys + self._surveys
-        for news in progress:
+    def _give_back(self, batch: _Batch) -> None:
+        self._surveys = batch.surveys + self._surveys
+        self._pauses = {news.id: news for news in batch.pauses} | self._pauses
+        for news in batch.progress:
             if news.attempt_id not in self._ended:
                 self._progress.setdefault(news.attempt_id, news)
-        self._ended = {news.attempt_id: news for news in ended} | self._ended
-        self._agents = agents + self._agents
+        self._ended = {news.attempt_id: news for news in batch.ended} | self._ended
+        self._agents = batch.agents + self._agents
 
-    async def _one_by_one(
-        self,
-        surveys: list[SurveyNews],
-        progress: list[Progress],
-        ended: list[EndedAttempt],
-        agents: list[AgentChange],
-    ) -> None:
+    async def _one_by_one(self, batch: _Batch) -> None:
         """A poisoned item is set aside (logged), it does not block the line."""
         jobs: list[tuple[Any, Any]] = [
-            *((save_news, news) for news in surveys),
-            *((attempts_db.save_progress, news) for news in progress),
-            *((release.finish, news) for news in ended),
-            *((agents_db.save_changes, news) for news in agents),
+            *((save_news, news) for news in batch.surveys),
+            *((pauses_db.save, news) for news in batch.pauses),
+            *((attempts_db.save_progress, news) for news in batch.progress),
+            *((release.finish, news) for news in batch.ended),
+            *((agents_db.save_changes, news) for news in batch.agents),
         ]
         for write, news in jobs:
             try:
@@ -206,14 +223,17 @@ class Journal:
                 _log.exception("An item of the journal cannot be written and is set aside", item=type(news).__name__)
             except LOST:
                 _log.warning("PostgreSQL went away during the repair of a batch", item=type(news).__name__)
-                if isinstance(news, EndedAttempt):
-                    self._ended.setdefault(news.attempt_id, news)
-                elif isinstance(news, Progress):
-                    self._progress.setdefault(news.attempt_id, news)
-                elif isinstance(news, SurveyNews):
-                    self._surveys.insert(0, news)
-                else:
-                    self._agents.insert(0, news)
+                match news:
+                    case EndedAttempt():
+                        self._ended.setdefault(news.attempt_id, news)
+                    case Progress():
+                        self._progress.setdefault(news.attempt_id, news)
+                    case SurveyNews():
+                        self._surveys.insert(0, news)
+                    case PauseNews():
+                        self._pauses.setdefault(news.id, news)
+                    case _:
+                        self._agents.insert(0, news)
                 self._taken()
 
 

@@ -11,6 +11,7 @@ from dialer.asterisk.ami.client import AmiClient
 from dialer.asterisk.ami.errors import AmiError
 from dialer.asterisk.ami.events import ChannelRow, channel_row
 from dialer.domain.ids import CALL_PREFIX, SEAT_PREFIX, attempt_of_channel
+from dialer.domain.pauses import MARK_VARIABLE, Mark, mark_of
 
 YOUNG_S = 1.5  # what was begun so shortly before the listing may not be in it yet
 
@@ -43,6 +44,13 @@ async def list_channels(ami: AmiClient, asked_s: float) -> Listing:
         if row.bridge_id:
             listing.in_bridge.setdefault(row.bridge_id, []).append(row.channel_id)
     return listing
+
+
+async def list_pauses(ami: AmiClient) -> dict[UUID, Mark]:
+    """What customers' channels say of the last pause of their recording. Errors: those of the AMI client."""
+    rows = [channel_row(event) for event in await ami.fetch(actions.status(variables=(MARK_VARIABLE,)))]
+    found = ((attempt_of_channel(row.channel_id), mark_of(row.variables.get(MARK_VARIABLE, ""))) for row in rows)
+    return {attempt_id: mark for attempt_id, mark in found if attempt_id is not None and mark is not None}
 
 
 async def asterisk_start(ami: AmiClient) -> datetime | None:

@@ -36,6 +36,9 @@ class Metrics:
         self.stragglers = Counter("waihu_stragglers", "Late, doubled or reordered news", ["of"], registry=registry)
         self.illegal = Counter("waihu_illegal_events", "Events that a state table refuses", ["of"], registry=registry)
         self.reconciled = Counter("waihu_reconciled", "Repairs by reconciliation", ["what"], registry=registry)
+        self.recording_pauses = Counter(
+            "waihu_recording_pauses", "Pauses of recordings by how they ended", ["ended_by"], registry=registry
+        )
         self.journal_pending = Gauge("waihu_journal_pending", "Changes not yet in PostgreSQL", registry=registry)
         self.journal_flushes = Counter("waihu_journal_flushes", "Batches written", registry=registry)
         self.journal_failures = Counter(

@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from random import Random
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import asyncpg
 from prometheus_client import CollectorRegistry
@@ -27,6 +27,7 @@ from dialer.engine.counts import Counts
 from dialer.engine.departures import Departures
 from dialer.engine.desk import Desk
 from dialer.engine.desk.dialling import Dialling
+from dialer.engine.desk.pausing import Pausing
 from dialer.engine.desk.presence import Presence
 from dialer.engine.desk.previewing import Previewing
 from dialer.engine.desk.results import Results
@@ -179,12 +180,14 @@ def assemble(
     results = Results(pool, agents, clock)
     results.on_wrapped.append(stops.wrapped)
     previewing = Previewing(pool, projects, agents, dialling, tasks, clock)
+    pausing = Pausing(floor, agents, calls, projects, publishing, journal, ami, tasks, metrics, clock, uuid4)
     desk = Desk(
         floor,
         Presence(config.node, pool, floor, agents, previewing, clock),
         dialling,
         previewing,
         Talking(floor, agents, calls, wrapping, ami),
+        pausing,
         results,
         projects,
         giving_up,
@@ -214,7 +217,9 @@ def assemble(
     calls.on_ended.append(lambda call: budgets.health.ended(call.trunk_id, call.outcome, clock.monotonic()))
     calls.on_bridged.append(lambda call: budgets.health.works(call.trunk_id))
     happenings = Happenings(floor, calls, seats, clock)
-    reconcile = Reconcile(config, pool, ami, floor, calls, agents, seats, wrapping, budgets, journal, metrics, clock)
+    reconcile = Reconcile(
+        config, pool, ami, floor, calls, agents, seats, wrapping, pausing, budgets, journal, metrics, clock
+    )
     happenings.on_refusal_unheard.append(
         lambda call: tasks.spawn(f"refusal {call.attempt_id}", reconcile.close_refused(call))
     )

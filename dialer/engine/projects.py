@@ -64,6 +64,11 @@ class Projects:
         project = self._projects.get(project_id)
         return float(project.wrap_up_limit_s) if project else 60.0
 
+    def recording_pause_limit_s(self, project_id: UUID) -> float:
+        """How long a recording may be paused; 0: not at all."""
+        project = self._projects.get(project_id)
+        return float(project.recording_pause_limit_s) if project else 120.0
+
     def shows_numbers(self, project_id: UUID) -> bool:
         """May numbers of this project be shown?"""
         project = self._projects.get(project_id)

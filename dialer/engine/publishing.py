@@ -81,6 +81,15 @@ class Publishing:
             "ringing_at": _iso(call.ringing_at),
             "answered_at": _iso(call.answered_at),
             "bridged_at": _iso(call.bridged_at),
+            "recording_pause": None
+            if (pause := call.pause) is None
+            else {
+                "state": pause.state.value,
+                "reason": pause.reason.value,
+                "since": _iso(pause.started_at),
+                "until": _iso(pause.until),
+            },
+            "recording_resumed_by": call.pause_ended_by.value if call.pause_ended_by else None,
         }
 
 

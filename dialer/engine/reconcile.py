@@ -21,7 +21,9 @@ from dialer.asterisk.ami.client import AmiClient
 from dialer.asterisk.ami.errors import AmiError
 from dialer.asterisk.ami.events import ChannelRow
 from dialer.db import attempts as attempts_db
+from dialer.db import pauses as pauses_db
 from dialer.db.attempts import LiveAttempt
+from dialer.db.pauses import PauseNews
 from dialer.db.pool import LOST
 from dialer.domain.call_table import CallEvent
 from dialer.domain.pacing import Mode
@@ -31,10 +33,12 @@ from dialer.engine.budgets import Budgets
 from dialer.engine.calls import Calls
 from dialer.engine.clock import Clock
 from dialer.engine.config import EngineConfig
+from dialer.engine.desk.pausing import Pausing
 from dialer.engine.floor import Call, Floor
 from dialer.engine.journal import Journal
-from dialer.engine.listing import YOUNG_S, Listing, asterisk_start, list_channels
+from dialer.engine.listing import YOUNG_S, Listing, asterisk_start, list_channels, list_pauses
 from dialer.engine.metrics import Metrics
+from dialer.engine.pause_forms import paused
 from dialer.engine.records import Record, read_records
 from dialer.engine.seat_check import SeatCheck
 from dialer.engine.seats import Seats
@@ -60,6 +64,7 @@ class Reconcile:
         agents: Agents,
         seats: Seats,
         wrapping: Wrapping,
+        pausing: Pausing,
         budgets: Budgets,
         journal: Journal,
         metrics: Metrics,
@@ -72,6 +77,7 @@ class Reconcile:
         self._calls = calls
         self._agents = agents
         self._seat_check = SeatCheck(floor, agents, seats, wrapping, metrics)
+        self._pausing = pausing
         self._budgets = budgets
         self._journal = journal
         self._metrics = metrics
@@ -87,25 +93,30 @@ class Reconcile:
             try:
                 self.asterisk_started_at = await asterisk_start(self._ami)
                 listing = await list_channels(self._ami, self._clock.monotonic())
+                unknown = [attempt_id for attempt_id in listing.calls if attempt_id not in self._floor.calls]
+                marks = await list_pauses(self._ami) if unknown else {}
             except AmiError as error:
                 _log.info("Asterisk cannot be asked what is there", error_id=error.error_id)
                 return False
-            unknown = [attempt_id for attempt_id in listing.calls if attempt_id not in self._floor.calls]
             rows: dict[UUID, LiveAttempt] = {}
+            pauses: dict[UUID, PauseNews] = {}
             complete = True
             if adopt or unknown:
                 try:
                     async with self._pool.acquire(timeout=5) as conn:
                         rows = {row.id: row for row in await attempts_db.live_of_node(conn, self._config.node)}
+                        pauses = await pauses_db.open_of(conn, rows)
                 except LOST:
                     complete = False
             self._follow_known(listing)
             for attempt_id in unknown:
                 if (row := rows.get(attempt_id)) is not None:
-                    self._adopt(row, listing, await self._answered_at(row, listing.calls[attempt_id]))
+                    answered_at = await self._answered_at(row, listing.calls[attempt_id])
+                    call = self._adopt(row, listing, answered_at)
+                    self._pausing.adopt(call, marks.get(attempt_id), pauses.get(attempt_id))
                 elif complete:
                     await self._orphan(attempt_id, listing.calls[attempt_id])
-            await self._close_unseen(listing, rows if adopt else {})
+            await self._close_unseen(listing, rows if adopt else {}, pauses)
             self._seat_check.compare(listing)
             return complete
 
@@ -153,7 +164,7 @@ class Reconcile:
         except (AmiError, ValueError):
             return None
 
-    def _adopt(self, row: LiveAttempt, listing: Listing, answered_at: datetime | None) -> None:
+    def _adopt(self, row: LiveAttempt, listing: Listing, answered_at: datetime | None) -> Call:
         """A live call that another run of ours began."""
         channel = listing.calls[row.id]
         call = self._call_from(row)
@@ -168,6 +179,7 @@ class Reconcile:
             self._calls.apply(call, CallEvent.ANSWERED, at=answered_at)
         # Bridged unseen means at the answer, or shortly after it: without an engine the dialplan bridges nobody.
         self._catch_up(call, channel, listing, bridged_at=call.answered_at)
+        return call
 
     def _found(self, call: Call) -> None:
         self._calls.add(call)
@@ -214,7 +226,9 @@ class Reconcile:
             _log.info("It could not be hung up", error_id=error.error_id)
         self._suspects.pop(attempt_id, None)
 
-    async def _close_unseen(self, listing: Listing, rows: dict[UUID, LiveAttempt]) -> None:
+    async def _close_unseen(
+        self, listing: Listing, rows: dict[UUID, LiveAttempt], pauses: dict[UUID, PauseNews]
+    ) -> None:
         """What we (or our rows) believe alive and Asterisk does not list has ended, or was never sent."""
         gone = [
             call
@@ -244,6 +258,8 @@ class Reconcile:
         for row in lost:
             if row.id not in self._floor.calls:
                 call = self._call_from(row)
+                if (kept := pauses.get(row.id)) is not None:
+                    call.pause = paused(kept, until=self._clock.now())
                 self._found(call)
                 gone.append(call)
         for call in gone:

@@ -40,6 +40,7 @@ FITS: Mapping[Behaviour, frozenset[Outcome]] = {
 _MUTE = frozenset({Behaviour.ONE_WAY_AUDIO, Behaviour.PRESSES_KEYS})
 START_TOLERANCE = timedelta(seconds=5)
 ANSWER_TOLERANCE = timedelta(seconds=1.5)
+SILENT = 0.002  # of full scale: what the codec makes of silence
 SHORTER_MS = 1_500  # a recording may lack so much of the conversation (start of the legs, a broken end)
 LONGER_MS = 1_500
 # Asterisk waits half a second for a first packet before it goes on after an answer: who hangs up at once may never have sent one.
@@ -66,22 +67,25 @@ class AttemptFact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FileFact:
-    """What was found in the store."""
+    """What was found in the store. `loudest_in_pause`: of full scale, over all its pauses but their edges."""
 
     hash_agrees: bool
     channels: int
     duration_ms: int
+    loudest_in_pause: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordingFact:
-    """A row of `recordings` and its file; `file` is None when there is none."""
+    """A row of `recordings` and its file; `file` is None when there is none. `pauses`: from and to in ms, as the recorder kept them; `paused`: as the engine wrote them."""
 
     attempt_id: UUID
     state: str
     reason: str | None
     duration_ms: int | None
     file: FileFact | None
+    pauses: tuple[tuple[int, int | None], ...] = ()
+    paused: tuple[tuple[int, int | None], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,6 +279,12 @@ def _of_recording(attempt: AttemptFact, recording: RecordingFact, *, may_be_shor
     found = []
     if not file.hash_agrees:
         found.append(_mismatch("the recording's hash is another one", attempt, ""))
+    if recording.pauses != recording.paused:
+        found.append(
+            _mismatch("paused otherwise than the recording says", attempt, f"{recording.paused}, {recording.pauses}")
+        )
+    if file.loudest_in_pause > SILENT:
+        found.append(_mismatch("sound where the recording was paused", attempt, f"{file.loudest_in_pause:.3f}"))
     if file.channels != 2:
         found.append(_mismatch("the recording is not stereo", attempt, f"{file.channels} channels"))
     if recording.duration_ms is not None and abs(file.duration_ms - recording.duration_ms) > 100:

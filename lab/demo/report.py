@@ -105,6 +105,10 @@ def contradictions_of_sums(result: dict[str, Any]) -> list[Mismatch]:
         ),
         "answered calls are recorded": (result["answered"], result["recordings"] + result["gone_before_a_sound"]),
         "the carrier answered as often as we were answered": (result["carrier_answered"], result["answered"]),
+        "pauses that robots were told of are in the books": (
+            max(result["pauses"]["asked"], result["pauses"]["count"]),
+            result["pauses"]["count"],
+        ),
         "attempts on the wire are carrier calls": (
             result["attempts"] - words.get(Outcome.NOT_SENT, 0),
             result["carrier_cdr"],
@@ -158,6 +162,8 @@ def print_summary(console: Console, result: dict[str, Any], path: Path) -> None:
         "script",
         f"{script.get('complete', 0)} calls to its end, {script.get('screened_out', 0)} screened out, {script['clauses_read']} clauses read",
     )
+    pauses = result["pauses"]
+    table.add_row("recording pauses", f"{pauses['count']}, {pauses['seconds']} s not recorded")
     _add_pace(table, result)
     for title in ("gates", "outcomes", "behaviours", "dispositions"):
         table.add_section()

@@ -44,6 +44,7 @@ _SETTLE_S = 90.0
 _LIST_DEADLINE_S = 900.0
 _LEAD_DEADLINE_S = 1.0  # more for each lead
 _AGENT_WAIT_S = 2.0
+_PAUSE_SHARE = 0.1
 
 _REMAINING = """
 select count(*) from leads where state = 'in_flight' or (state in ('new', 'retry') and next_at < now() + interval '10 minutes')
@@ -114,7 +115,7 @@ class Demo:
             robots = seat_robots(
                 self.floor,
                 staffed,
-                Manners(talk_s=self.options.talk_s, wrap_s=self.options.wrap_s),
+                Manners(talk_s=self.options.talk_s, wrap_s=self.options.wrap_s, pause_share=_PAUSE_SHARE),
                 seed=self.options.seed,
             )
             for robot in robots:
@@ -207,6 +208,7 @@ class Demo:
                 waits_ms = await evidence.answer_to_bridge_ms(connection)
                 connecting_ms = await evidence.agent_to_bridge_ms(connection)
                 leaks = await _leaks(connection)
+                pauses = await evidence.pauses(connection)
                 script, unfinished = await gone_through(connection)
                 paced = await pace.measured(connection, staffed.project_id)
         with self.console.status("asking the simulator what it would have said"):
@@ -226,6 +228,7 @@ class Demo:
         result = report.figures(facts)
         result["first_call_s"] = self.first_call_s
         result["script"] = script
+        result["pauses"] = pauses | {"asked": sum(robot.notes.pauses for robot in staffed.robots)}
         result["gates"] = gates = await self.house.held_back(admin, staffed.project_id)
         with self.console.status("burning the day's recordings, and reading them again"):
             async with self._database() as connection:

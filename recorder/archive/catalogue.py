@@ -36,7 +36,9 @@ _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """A recording as people look for it. `file` is relative to the volume's `data/`; `sealed` 1: it is encrypted, and plays only where its key is."""
+    """A recording as people look for it. `file` is relative to the volume's `data/`; `sealed` 1: it is encrypted, and plays only where its key is;
+    `pauses`: the stretches that were not recorded, in seconds, and why.
+    """
 
     call: str
     file: str
@@ -49,6 +51,7 @@ class Line:
     bytes: int
     sha256: str
     sealed: int
+    pauses: str
 
 
 def read_rows(path: Path) -> Iterator[dict[str, Any]]:
@@ -73,7 +76,13 @@ def line_of(row: dict[str, Any], mask: Callable[[str], str]) -> Line:
         bytes=recording["bytes"],
         sha256=recording["sha256"].removeprefix("\\x"),
         sealed=int(recording["project_key_id"] is not None),
+        pauses="; ".join(_pause(one) for one in recording.get("pauses", ())),
     )
+
+
+def _pause(one: dict[str, Any]) -> str:
+    until = "end" if one["to_ms"] is None else f"{one['to_ms'] / 1000:.1f}"
+    return f"{one['from_ms'] / 1000:.1f}-{until} {one['reason']}"
 
 
 def rows_seal(volume_id: UUID, ring: Keyring, *, master: str, rows_sha256: bytes) -> Seal:
@@ -132,7 +141,7 @@ def _write_sqlite(path: Path, lines: list[Line]) -> None:
         connection.execute(
             "create table recordings (call text primary key, file text not null, started_at text not null, duration_ms integer not null, "
             "number text not null, agent text not null, outcome text not null, disposition text not null, bytes integer not null, "
-            "sha256 text not null, sealed integer not null) without rowid"
+            "sha256 text not null, sealed integer not null, pauses text not null) without rowid"
         )
         marks = ", ".join("?" * len(fields(Line)))
         connection.executemany(

@@ -97,3 +97,16 @@ async def test_recordings_are_listed_by_number_result_and_note(
 
     found = [[row["call_id"] for row in rows] for _, rows in await run_in_thread(build)]
     assert found == [[str(calls[1])], [str(calls[0])], [str(calls[0])], []]
+
+
+async def test_a_recording_is_shown_with_where_it_was_paused(
+    waihu: Waihu, pool: asyncpg.Pool[asyncpg.Record], tmp_path: Path
+) -> None:
+    await a_project(pool)
+    await a_stored_recording(pool, tmp_path / "store", 1)
+    pause = '[{"from_ms": 1000, "to_ms": 9500, "reason": "other", "note": "a password", "agent_id": "%s", "started_at": "2026-03-09T09:30:01Z", "ended_at": "2026-03-09T09:30:09.5Z", "ended_by": "limit"}]'
+    recording = await pool.fetchval(
+        "update recordings set paused_ms = 8500, pauses = $1::text::jsonb returning id::text", pause % ("0" * 32)
+    )
+    code, found = await run_in_thread(lambda: waihu("recordings", "show", recording))
+    assert (code, found["paused_ms"], found["pauses"][0]["ended_by"]) == (Exit.OK, 8500, "limit")

@@ -16,6 +16,7 @@ from campaigns.questionnaires.flow import Status
 from campaigns.sql import Pool
 from dialer.db.simulations import SimulationState
 from dialer.domain.pacing.contract import AtLimit, Period
+from dialer.domain.pauses import PauseEnd, PauseReason
 from dialer.domain.roles import Role
 from dialer.domain.states import AgentState, CallState
 from recorder.archive.media import Medium
@@ -61,6 +62,8 @@ _LOGGED_IN = [state for state in AgentState if state is not AgentState.LOGGED_OU
         ("archive_volumes", "state", VolumeState),
         ("archive_copies", "state", CopyState),
         ("simulations", "state", SimulationState),
+        ("recording_pauses", "reason", PauseReason),
+        ("recording_pauses", "ended_by", PauseEnd),
     ],
 )
 async def test_the_check_of_a_column_has_the_words_of_its_enum(

@@ -188,6 +188,11 @@ def test_a_mute_line_on_hold_may_shorten_its_recording_and_never_lengthen_it() -
             "the recording is not as long as the call",
         ),
         ({"duration_ms": 100}, "the ledger's duration is another one"),
+        (
+            {"file": FileFact(hash_agrees=True, channels=2, duration_ms=7950, loudest_in_pause=0.1)},
+            "sound where the recording was paused",
+        ),
+        ({"paused": ((1000, 3000),)}, "paused otherwise than the recording says"),
     ],
 )
 def test_recording_that_contradicts_the_call_is_found(change: dict[str, object], what: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,9 @@ from recorder.analysis import Analysis
 from recorder.faults import Fault
 from recorder.master import make_master
 from recorder.talk import Voiced, figures
+from tests.builders import an_agent
 from tests.recorder.builders import (
+    ANSWERED,
     RATE_HZ,
     Running,
     Sound,
@@ -83,10 +86,35 @@ def test_a_call_without_a_frame_has_figures_of_nothing() -> None:
     assert (talk.customer_ms, talk.longest_silence_ms, talk.longest_monologue_ms) == (0, 0, 0)
 
 
+def test_a_pause_of_the_recording_is_no_silence() -> None:
+    legs = voiced((0, 10), (50, 60)), voiced((12, 18), (52, 58))
+    talk = figures(*legs, frame_ms=FRAME_MS, unknown=[(20_000, 45_000)])
+    assert (talk.dead_air_ms, talk.longest_silence_ms) == (near(5), near(5))  # from 45 to 50; 18 to 20 is too short
+    assert (talk.customer_ms, talk.agent_ms) == (near(20), near(12))
+    assert figures(*legs, frame_ms=FRAME_MS).dead_air_ms == near(32)
+
+
+def test_a_side_that_is_not_heard_in_a_call_that_was_paused_may_have_spoken() -> None:
+    talk = figures(voiced(), voiced((0, 5), (50, 55)), frame_ms=FRAME_MS, unknown=[(10_000, 40_000)])
+    assert (talk.customer_ms, talk.customer_first_word_ms, talk.agent_ms) == (None, None, near(10))
+
+
+def test_a_first_word_after_a_pause_may_not_have_been_the_first() -> None:
+    talk = figures(voiced((50, 55)), voiced((2, 5)), frame_ms=FRAME_MS, unknown=[(10_000, 40_000)])
+    assert (talk.customer_first_word_ms, talk.agent_first_word_ms) == (None, near(2))
+
+
+def test_a_monologue_does_not_go_on_through_a_pause() -> None:
+    talk = figures(voiced(), voiced((0, 10), (11.5, 20)), frame_ms=FRAME_MS, unknown=[(10_020, 11_400)])
+    assert talk.longest_monologue_ms == near(10)
+
+
 @given(st.lists(st.booleans(), max_size=400), st.lists(st.booleans(), max_size=400))
 def test_whatever_was_voiced_no_figure_is_longer_than_the_call(one: list[bool], other: list[bool]) -> None:
     talk = figures(np.array(one, np.bool_), np.array(other, np.bool_), frame_ms=FRAME_MS)
     length_ms = max(len(one), len(other)) * FRAME_MS
+    assert talk.customer_ms is not None
+    assert talk.agent_ms is not None
     for figure in (talk.customer_ms, talk.agent_ms, talk.dead_air_ms, talk.talk_over_ms, talk.longest_monologue_ms):
         assert 0 <= figure <= length_ms
     assert talk.talk_over_ms <= min(talk.customer_ms, talk.agent_ms)
@@ -142,12 +170,64 @@ def test_a_voice_that_is_cut_off_or_hardly_heard_is_a_fault(tmp_path: Path) -> N
     assert {"fault": Fault.FAINT, "side": "agent"} in made.faults
 
 
+def with_pause(seconds: float, start_s: float, stop_s: float) -> Sound:
+    """Speech that was muted for a while."""
+    sound = speech(seconds)
+    sound[round(start_s * RATE_HZ) : round(stop_s * RATE_HZ)] = 0
+    return sound
+
+
+def test_sound_where_the_recording_was_paused_is_a_fault_and_its_edges_are_not(tmp_path: Path) -> None:
+    (tmp_path / "r.wav").write_bytes(wav(with_pause(20.0, 5.15, 9.85)))
+    (tmp_path / "t.wav").write_bytes(wav(with_pause(20.0, 5.0, 8.0)))
+
+    def made(*pauses: tuple[int, int]) -> list[dict[str, object]]:
+        return make_master(
+            tmp_path / "r.wav", tmp_path / "t.wav", tmp_path / "m", expected_ms=20_000, pauses=pauses
+        ).faults
+
+    [fault] = made((5000, 10_000))
+    assert (fault["fault"], fault["side"]) == (Fault.HEARD_IN_PAUSE, "agent")
+    assert fault["ms"] == pytest.approx(1800, abs=100)
+    assert made((5000, 8000), (8100, 8200)) == []
+    assert made((17_000, 90_000))[0]["fault"] == Fault.HEARD_IN_PAUSE  # longer than the sound
+
+
 def test_an_analysis_comes_out_of_the_pipe_as_it_went_in(tmp_path: Path) -> None:
     (tmp_path / "r.wav").write_bytes(wav(speech(10.0)))
     made = make_master(tmp_path / "r.wav", tmp_path / "none.wav", tmp_path / "m", expected_ms=None)
     assert made.analysis is not None
     assert Analysis.of_json(made.analysis.as_json()) == made.analysis
     assert len(made.analysis.waveform.customer) == len(made.analysis.waveform.agent) == 100
+
+
+@pytest.mark.services
+async def test_a_stored_recording_says_where_it_was_paused_and_the_chain_has_it(pool: Pool, tmp_path: Path) -> None:
+    of = settings(tmp_path)
+    await a_project(pool)
+    call, agent = await an_attempt(pool, talk_s=20.0), await an_agent(pool)
+    await pool.executemany(
+        "insert into recording_pauses (id, attempt_id, agent_id, reason, started_at, ended_at, ended_by, from_ms, to_ms) "
+        "values (gen_random_uuid(), $1, $2, 'card_number', $3, $4, $5, $6, $7)",
+        [
+            (call, agent, ANSWERED + timedelta(seconds=3), ANSWERED + timedelta(seconds=9), "agent", 3000, 9000),
+            (call, agent, ANSWERED + timedelta(seconds=15), None, None, 15_000, None),
+        ],
+    )
+    customer = np.concatenate([np.zeros(9 * RATE_HZ, "<i2"), speech(6.0), np.zeros(5 * RATE_HZ, "<i2")])
+    put_legs(of.spool_dir, call, wav(np.zeros(20 * RATE_HZ, "<i2")), wav(customer))
+    async with Running(pool, of) as recorder:
+        await recorder.settled(20)
+    row = await pool.fetchrow("select * from recordings where attempt_id = $1", call)
+    assert row is not None
+    assert (row["faults"], row["paused_ms"], row["customer_ms"]) == ([], 11_000, None)
+    assert [(one["from_ms"], one["to_ms"], one["reason"]) for one in row["pauses"]] == [
+        (3000, 9000, "card_number"),
+        (15_000, None, "card_number"),
+    ]
+    assert row["dead_air_ms"] <= 3000
+    line = await pool.fetchval("select line from recording_events order by id desc limit 1")
+    assert '"from_ms": 3000' in line
 
 
 @pytest.mark.services

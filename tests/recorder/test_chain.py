@@ -151,7 +151,7 @@ async def test_a_row_that_was_changed_past_the_trigger_is_named(pool: Pool, tmp_
 @pytest.mark.services
 @pytest.mark.parametrize(
     "change",
-    ["wrapped_key = 'other'", "agent_id = gen_random_uuid()", "lead_id = 7", "customer_ms = 0", "agent_db = -20.5", "created_at = created_at + interval '1 day'", "faults = '[]'"],
+    ["wrapped_key = 'other'", "agent_id = gen_random_uuid()", "lead_id = 7", "customer_ms = 0", "agent_db = -20.5", "created_at = created_at + interval '1 day'", "faults = '[]'", "pauses = '[{}]'", "paused_ms = 1"],
 )  # fmt: skip
 async def test_no_column_of_a_row_can_be_changed_unseen(pool: Pool, tmp_path: Path, change: str) -> None:
     await a_project(pool)

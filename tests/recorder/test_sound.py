@@ -173,6 +173,11 @@ def test_faults(
     assert judge((customer, agent), rate_hz=8000, expected_ms=expected_ms) == faults
 
 
+def test_nobody_is_said_to_have_been_silent_in_a_call_that_was_paused() -> None:
+    legs = (measure(loud_ms=0), measure("agent"))
+    assert judge(legs, rate_hz=8000, expected_ms=10_000, paused=True) == []
+
+
 @pytest.fixture
 def master(tmp_path: Path) -> Path:
     """Ten seconds: the customer speaks in the first five, the agent in the last five."""

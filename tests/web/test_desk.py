@@ -16,9 +16,11 @@ from dialer.domain.commands import (
     Dial,
     HangUp,
     Hold,
+    PauseRecording,
     PreviewNext,
     PreviewSkip,
     Resume,
+    ResumeRecording,
     Transfer,
     WrapUp,
 )
@@ -46,6 +48,12 @@ async def test_each_button_becomes_its_command(house: House) -> None:
         ("preview/skip", {"reason": "wrong name"}, PreviewSkip(agent_id=me, reason="wrong name")),
         ("hold", None, Hold(agent_id=me)),
         ("resume", None, Resume(agent_id=me)),
+        (
+            "recording/pause",
+            {"reason": "other", "note": "a password"},
+            PauseRecording(agent_id=me, reason="other", note="a password"),
+        ),
+        ("recording/resume", None, ResumeRecording(agent_id=me)),
         ("transfer", {"to_agent_id": str(other)}, Transfer(agent_id=me, to_agent_id=other)),
         ("hang-up", None, HangUp(agent_id=me)),
         ("wrap-up", {"disposition": "agreed", "note": "ok"}, WrapUp(agent_id=me, disposition="agreed", note="ok")),
@@ -108,6 +116,23 @@ async def test_what_the_engine_refuses_is_told_in_its_words(house: House) -> Non
     assert (answer.status, answer.error_id) == (409, "not_in_a_call")
     house.engine.refuse = Unavailable("engine_away", "The engine does not answer.")
     assert (await agent.ask("POST", "/desk/me/hang-up")).status == 503
+
+
+@pytest.mark.parametrize("body", [{}, {"reason": "boredom"}, {"reason": "other", "note": "x" * 101}])
+async def test_a_pause_of_the_recording_takes_one_of_the_reasons_that_the_desk_shows(
+    house: House, body: dict[str, Any]
+) -> None:
+    agent = await house.person(Role.AGENT)
+    assert (await agent.ask("POST", "/desk/me/recording/pause", body)).error_id == "invalid_request"
+    reasons = {one["code"]: one["needs_note"] for one in (await agent.get("/desk/me"))["pause_reasons"]}
+    assert reasons == {"card_number": False, "identity_number": False, "other": True}
+
+
+async def test_a_leader_pauses_the_recording_at_anybodys_desk_and_the_log_says_why(house: House) -> None:
+    leader, agent = await house.person(Role.TEAM_LEADER), await an_agent(house.pool)
+    await leader.do("POST", f"/desk/{agent}/recording/pause", {"reason": "card_number"})
+    [row] = await house.audited("pause_recording")
+    assert (row["user_id"], row["detail"]["reason"]) == (leader.user_id, "card_number")
 
 
 async def test_the_desk_shows_call_lead_script_and_results(house: House) -> None:

@@ -8,7 +8,7 @@ import io
 import random
 from pathlib import Path
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -189,6 +189,27 @@ async def test_a_recording_tells_who_spoke_when_and_has_a_picture(house: House) 
     assert (talk["customer_ms"], talk["customer_first_word_ms"], talk["agent_db"]) == (0, None, -21.5)
     wave = await listener.get(f"/recordings/{recording}/waveform")
     assert wave == {"each_ms": 100, "customer": [0, 0], "agent": [5, 255]}
+
+
+async def test_a_recording_tells_where_it_was_paused_and_a_customer_who_was_not_heard_then_may_have_spoken(
+    house: House,
+) -> None:
+    recording, listener, agent = await a_recording(house), await house.person(Role.QA), uuid4()
+    pause = {"from_ms": 1500, "to_ms": 9000, "reason": "card_number", "note": "", "agent_id": str(agent), "ended_by": "agent",
+             "started_at": "2026-03-09T09:30:01.5+00:00", "ended_at": "2026-03-09T09:30:09+00:00"}  # fmt: skip
+    await house.pool.execute(
+        "update recordings set pauses = $2, paused_ms = 7500, customer_ms = null, agent_ms = 700, dead_air_ms = 0, longest_silence_ms = 200, "
+        "talk_over_ms = 0, talk_overs = 0, longest_monologue_ms = 700 where id = $1", recording, [pause],
+    )  # fmt: skip
+    found = await listener.get(f"/recordings/{recording}")
+    assert (found["pauses"][0]["from_ms"], found["pauses"][0]["reason"], found["paused_ms"]) == (
+        1500,
+        "card_number",
+        7500,
+    )
+    assert (found["talk"]["customer_ms"], found["talk"]["agent_ms"]) == (None, 700)
+    for spoke in ("true", "false"):
+        assert (await listener.get("/recordings", customer_spoke=spoke))["items"] == []
 
 
 async def a_sealed_recording(house: House, root: Path) -> tuple[UUID, bytes]:

@@ -163,9 +163,14 @@ def set_variable(channel: str | None, name: str, value: str) -> Action:
     return _action("Setvar", Channel=channel, Variable=variable_name(name), Value=value)
 
 
-def mute_recording(channel: str, *, muted: bool, direction: str = "both") -> Action:
-    """Write silence into the recording (card numbers are being said) or stop doing so; `direction` read, write or both."""
-    return _action("MixMonitorMute", Channel=channel, Direction=direction, State="1" if muted else "0")
+def mute_recording(channel: str, *, muted: bool, recording: str | None = None) -> Action:
+    """Write silence into both legs of a recording (card numbers are being said) or stop doing so; the time axis goes on.
+
+    `recording`: the id MixMonitor gave (its option `i`), and ActionFailed when it does not run; None: whatever records the channel, maybe nothing.
+    """
+    return _action(
+        "MixMonitorMute", Channel=channel, Direction="both", State="1" if muted else "0", MixMonitorID=recording
+    )
 
 
 def user_event(name: str, headers: Mapping[str, str]) -> Action:

@@ -21,17 +21,20 @@ from dialer.domain.commands import (
     HangUp,
     Hold,
     PauseProject,
+    PauseRecording,
     PreviewNext,
     PreviewSkip,
     ProvisionDevice,
     ReloadProject,
     RemoveDevice,
     Resume,
+    ResumeRecording,
     StartProject,
     Transfer,
     WrapUp,
 )
 from dialer.engine.desk.dialling import Dialling
+from dialer.engine.desk.pausing import Pausing
 from dialer.engine.desk.presence import Presence, logged_in
 from dialer.engine.desk.previewing import Previewing
 from dialer.engine.desk.results import Results
@@ -52,6 +55,7 @@ class Desk:
         dialling: Dialling,
         previewing: Previewing,
         talking: Talking,
+        pausing: Pausing,
         results: Results,
         projects: Projects,
         giving_up: GivingUp,
@@ -65,6 +69,7 @@ class Desk:
         self._dialling = dialling
         self._previewing = previewing
         self._talking = talking
+        self._pausing = pausing
         self._results = results
         self._projects = projects
         self._giving_up = giving_up
@@ -91,7 +96,7 @@ class Desk:
                 async with lock:
                     return await self._agent(command)
 
-    async def _agent(self, command: AgentCommand) -> Done:  # noqa: C901 - one line for each command
+    async def _agent(self, command: AgentCommand) -> Done:  # noqa: C901, PLR0912 - one line for each command
         match command:
             case AgentLogin():
                 return await self._presence.login(command)
@@ -117,6 +122,10 @@ class Desk:
                 return await self._talking.hold(agent)
             case Resume():
                 return await self._talking.resume(agent)
+            case PauseRecording():
+                return await self._pausing.pause(agent, command)
+            case ResumeRecording():
+                return await self._pausing.resume(agent)
             case Transfer():
                 return await self._talking.transfer(agent, command)
             case WrapUp():

@@ -33,7 +33,7 @@ class Talking:
 
     async def hang_up(self, agent: Agent) -> Done:
         """End the call, also one that still rings. Errors: Conflict `no_call`."""
-        call = self._call(agent, *CallState)
+        call = call_in_hand(self._floor, agent, *CallState)
         call.canceled = call.answered_at is None
         call.end_by_agent = True
         with client_errors():
@@ -42,7 +42,7 @@ class Talking:
 
     async def hold(self, agent: Agent) -> Done:
         """The customer hears music. Errors: Conflict `no_conversation`."""
-        call = self._call(agent, CallState.BRIDGED)
+        call = call_in_hand(self._floor, agent, CallState.BRIDGED)
         with client_errors():
             await self._redirect(call, "waihu-hold")
         self._calls.apply(call, CallEvent.HELD)
@@ -50,7 +50,7 @@ class Talking:
 
     async def resume(self, agent: Agent) -> Done:
         """Back to the customer. Errors: Conflict `no_conversation`, `no_seat`."""
-        call = self._call(agent, CallState.HELD)
+        call = call_in_hand(self._floor, agent, CallState.HELD)
         if not agent.seated:
             raise Conflict("no_seat", "Your softphone is not connected.")
         call.wanted_agent = agent.agent_id
@@ -62,7 +62,7 @@ class Talking:
         """Give the customer to another agent who is ready. Errors: Conflict `agent_not_ready`, BadRequest `transfer_to_self`."""
         if command.to_agent_id == agent.agent_id:
             raise BadRequest("transfer_to_self", "Name another agent.")
-        call = self._call(agent, CallState.BRIDGED, CallState.HELD)
+        call = call_in_hand(self._floor, agent, CallState.BRIDGED, CallState.HELD)
         target = self._floor.agents.get(command.to_agent_id)
         if target is None or target.state is not AgentState.READY or not target.seated:
             raise Conflict("agent_not_ready", "That agent is not ready for a call.")
@@ -95,12 +95,12 @@ class Talking:
                 return
         await self._ami.send(actions.redirect(call.channel_id, context=context, priority=priority))
 
-    def _call(self, agent: Agent, *states: CallState) -> Call:
-        call = self._floor.call_of_agent(agent)
-        if call is None or agent.state not in _WITH_CALL:
-            raise Conflict("no_call", "You have no call.")
-        if call.state not in states:
-            raise Conflict(
-                "no_conversation", f"The call is {call.state}; this cannot be done now.", state=call.state.value
-            )
-        return call
+
+def call_in_hand(floor: Floor, agent: Agent, *states: CallState) -> Call:
+    """The agent's call, in one of these states. Errors: Conflict `no_call`, `no_conversation`."""
+    call = floor.call_of_agent(agent)
+    if call is None or agent.state not in _WITH_CALL:
+        raise Conflict("no_call", "You have no call.")
+    if call.state not in states:
+        raise Conflict("no_conversation", f"The call is {call.state}; this cannot be done now.", state=call.state.value)
+    return call

@@ -20,9 +20,11 @@ from dialer.domain.commands import (
     Dial,
     HangUp,
     Hold,
+    PauseRecording,
     PreviewNext,
     PreviewSkip,
     Resume,
+    ResumeRecording,
     Transfer,
     WrapUp,
 )
@@ -39,6 +41,7 @@ from dialer.web.desk.types import (
     Desk,
     DialOut,
     DoneOut,
+    PauseFor,
     ShowNext,
     SitDown,
     SkipLead,
@@ -128,6 +131,27 @@ async def hold(call: Call, agent_id: AgentRef) -> DoneOut:
 async def resume(call: Call, agent_id: AgentRef) -> DoneOut:
     """They hear the agent again."""
     return await _do(call, Resume(agent_id=whose(call, agent_id)))
+
+
+@operation(
+    "POST",
+    "/desk/{agent_id}/recording/pause",
+    roles=DESK,
+    summary="Record nothing while a number is said",
+    survives=True,
+)
+async def pause_recording(call: Call, agent_id: AgentRef, body: PauseFor) -> DoneOut:
+    """Neither side is recorded from the answer on, until `resume`, at most as long as the project says. Refused: it goes on being recorded."""
+    command = PauseRecording(agent_id=whose(call, agent_id), reason=body.reason, note=body.note)
+    return await _do(call, command, reason=body.reason, note=body.note)
+
+
+@operation(
+    "POST", "/desk/{agent_id}/recording/resume", roles=DESK, summary="Record the conversation again", survives=True
+)
+async def resume_recording(call: Call, agent_id: AgentRef) -> DoneOut:
+    """Also when it was resumed already."""
+    return await _do(call, ResumeRecording(agent_id=whose(call, agent_id)))
 
 
 @operation("POST", "/desk/{agent_id}/transfer", roles=DESK, summary="Give the customer to another agent", survives=True)

@@ -9,8 +9,9 @@ from uuid import UUID
 
 from campaigns import leads as campaign_leads
 from campaigns.projects import load_project
+from dialer.domain.pauses import REASONS
 from dialer.web.call import Call
-from dialer.web.desk.types import Desk
+from dialer.web.desk.types import Desk, PauseChoice
 from dialer.web.errors import DATABASE_AWAY
 from dialer.web.leads.routes import shown_lead
 from dialer.web.live.view import shown_call
@@ -58,4 +59,5 @@ async def desk_of(call: Call, agent_id: UUID) -> Desk:
     return Desk.model_validate({
         "agent_id": agent_id, "state": agent.get("state", "logged_out"), **{name: agent.get(name) for name in LIVE},
         "call": shown_call(in_hand, call.parts.masks) if in_hand else None, "lead": lead, "script": script, "dispositions": dispositions,
+        "pause_reasons": [PauseChoice.model_validate(one) for one in REASONS],
     })  # fmt: skip

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import Field, model_validator
 
+from dialer.domain.pauses import MOST_NOTE, PauseReason
 from dialer.web.fields import BigId, Cells, In, Line, Moment, Name, Note, Number, Out
 from dialer.web.leads.types import Lead
 from dialer.web.projects.types import Disposition
@@ -68,6 +69,27 @@ class SkipLead(In):
     reason: Annotated[Name, Field(description="Why; the supervisor sees how often each reason is given.")]
 
 
+class PauseFor(In):
+    """Why nothing is to be recorded now."""
+
+    reason: PauseReason
+    note: Annotated[
+        Line,
+        Field(
+            max_length=MOST_NOTE, description="What it is about, for `other` and for no other; never the number itself."
+        ),
+    ] = ""
+
+
+class PauseChoice(Out):
+    """A reason to choose from."""
+
+    code: PauseReason
+    label_zh: str
+    label_en: str
+    needs_note: bool
+
+
 class TransferTo(In):
     """Give the customer to another agent."""
 
@@ -112,8 +134,10 @@ class Desk(Out):
     preview_at_limit: str | None = Field(description="What happens to the lead shown at `preview_until`.")
     preview_skips_left: int | None = Field(description="Leads the agent may skip in this hour; 0: not this one.")
     call: dict[str, Any] | None = Field(
-        description="The call in hand, its number masked where the project masks numbers."
+        description="The call in hand, its number masked where the project masks numbers; `recording_pause`: the pause of its recording, "
+        "if there is one."
     )
     lead: Lead | None
     script: str | None
     dispositions: list[Disposition]
+    pause_reasons: list[PauseChoice] = Field(description="Why the recording may be paused.")

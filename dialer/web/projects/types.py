@@ -195,6 +195,9 @@ class NewProject(In):
     valid_connect_s: (
         Annotated[int, Field(ge=1, le=3600, description="A conversation this long is a valid connect.")] | None
     ) = None
+    recording_pause_limit_s: (
+        Annotated[int, Field(ge=0, le=900, description="How long a recording may be paused; 0: not at all.")] | None
+    ) = None
 
 
 class ProjectChange(NewProject):
@@ -250,6 +253,7 @@ class Project(Out):
     trial_counts: TrialCounts
     valid_connect_s: int
     skills: list[str]
+    recording_pause_limit_s: int
     created_at: datetime
 
 

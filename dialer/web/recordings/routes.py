@@ -13,7 +13,7 @@ from dialer.web.api import operation
 from dialer.web.call import Call
 from dialer.web.fields import Page, after_cursor, page_of
 from dialer.web.masking import scrubbed, shown
-from dialer.web.recordings.types import Recording, RecordingQuery, Tags, Talk, Waveform
+from dialer.web.recordings.types import Recording, RecordingPause, RecordingQuery, Tags, Talk, Waveform
 from dialer.web.roles import LISTENERS
 from recorder import ledger
 
@@ -69,7 +69,7 @@ def _shown(row: RecordingRow) -> Recording:
     values = {
         name: getattr(row, name)
         for name in Recording.model_fields
-        if name not in {"call_id", "sha256", "number", "talk", "note"}
+        if name not in {"call_id", "sha256", "number", "talk", "note", "pauses"}
     }
     return Recording(
         **values,
@@ -77,7 +77,8 @@ def _shown(row: RecordingRow) -> Recording:
         sha256=row.sha256.hex() if row.sha256 else None,
         number=shown(row.number, masked=row.mask_numbers),
         note=scrubbed(row.note, row.number, masked=row.mask_numbers),
-        talk=None if row.customer_ms is None else Talk.model_validate(row),
+        talk=None if row.longest_silence_ms is None else Talk.model_validate(row),
+        pauses=[RecordingPause.model_validate(one) for one in row.pauses],
     )
 
 

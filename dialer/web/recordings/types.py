@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from dialer.domain.pauses import PauseEnd, PauseReason
 from dialer.web.fields import In, Line, Masked, Moment, Name, Number, Out, PageQuery
 
 Tag = Annotated[Name, Field(max_length=60)]
@@ -38,10 +39,12 @@ class RecordingQuery(PageQuery):
 
 
 class Talk(Out):
-    """Who spoke when, in milliseconds from the answer. Dead air is silence of both sides from 3 s on."""
+    """Who spoke when, in milliseconds from the answer. Dead air is silence of both sides from 3 s on; pauses of the recording are none."""
 
-    customer_ms: int = Field(description="0: the customer never spoke.")
-    agent_ms: int
+    customer_ms: int | None = Field(
+        description="0: the customer never spoke; null: was not heard, but not all of the call was recorded."
+    )
+    agent_ms: int | None
     customer_first_word_ms: int | None
     agent_first_word_ms: int | None
     dead_air_ms: int
@@ -109,6 +112,19 @@ class Waveform(Out):
     agent: list[int]
 
 
+class RecordingPause(Out):
+    """A stretch in which neither side was recorded: a card number was said, or the like. The time axis goes on."""
+
+    from_ms: int
+    to_ms: int | None
+    reason: PauseReason
+    note: str
+    agent_id: UUID = Field(description="At whose desk it was paused; the audit log says by whom.")
+    started_at: datetime
+    ended_at: datetime | None
+    ended_by: PauseEnd | None
+
+
 class Recording(Out):
     """A recording: stereo, the customer on the left, the agent on the right."""
 
@@ -130,3 +146,5 @@ class Recording(Out):
     note: str = Field(description="The agent's; without the number where the project masks numbers.")
     tags: list[str]
     talk: Talk | None = Field(description="Null where the call was not analysed.")
+    pauses: list[RecordingPause]
+    paused_ms: int

@@ -24,6 +24,8 @@ class Channel:
     state: str = "Down"
     context: str = ""
     bridge_id: str = ""
+    variables: dict[str, str] = field(default_factory=dict)
+    muted: bool = False  # its recording
 
 
 @dataclass(slots=True)
@@ -87,6 +89,7 @@ class ScriptedAsterisk:
     def up(self, attempt_id: UUID) -> None:
         channel = self.channels[call_channel(attempt_id)]
         channel.context = "waihu-customer"
+        channel.variables["WAIHU_MIXMONITOR"] = f"0x{attempt_id.hex[-12:]}"
         self._state(channel, "6", "Up")
 
     async def ask(self, attempt_id: UUID, path: str = "/call/answered", *arguments: str) -> dict[str, str]:
@@ -308,8 +311,31 @@ class ScriptedAsterisk:
             ("CoreStartupTime", f"{self.started_at:%H:%M:%S}"),
         )
 
+    def _do_status(self, headers: Headers) -> None:
+        asked = headers["variables"][0].split(",")
+        self._respond(headers, "Success", ("EventList", "start"))
+        action_id = ("ActionID", headers["actionid"][0])
+        for channel in self.channels.values():
+            values = [("Variable", f"{name}={channel.variables.get(name, '')}") for name in asked]
+            self._send([("Event", "Status"), ("Uniqueid", channel.channel_id), ("Seconds", "5"), *values, action_id])
+        self._send([("Event", "StatusComplete"), ("EventList", "Complete"), action_id])
+
     def _do_getvar(self, headers: Headers) -> None:
-        self._respond(headers, "Success", ("Variable", headers["variable"][0]), ("Value", "+0000"))
+        name = headers["variable"][0]
+        channel = self.channels.get(headers.get("channel", [""])[0])
+        value = "+0000" if channel is None else channel.variables.get(name, "")
+        self._respond(headers, "Success", ("Variable", name), ("Value", value))
+
+    def _do_mixmonitormute(self, headers: Headers) -> None:
+        channel = self.channels.get(headers["channel"][0])
+        wanted = headers.get("mixmonitorid", [""])[0]
+        if channel is None or wanted not in ("", channel.variables.get("WAIHU_MIXMONITOR", "")):
+            self._respond(
+                headers, "Error", ("Message", "No such channel" if channel is None else "Cannot set mute flag")
+            )
+            return
+        channel.muted = headers["state"] == ["1"]
+        self._respond(headers, "Success")
 
     def _do_hangup(self, headers: Headers) -> None:
         channel_id = headers["channel"][0]
@@ -326,7 +352,8 @@ class ScriptedAsterisk:
         self.vanish(channel_id)
 
     def _do_setvar(self, headers: Headers) -> None:
-        if headers["channel"][0] in self.channels:
+        if (channel := self.channels.get(headers["channel"][0])) is not None:
+            channel.variables[headers["variable"][0]] = headers["value"][0]
             self._respond(headers, "Success", ("Message", "Variable Set"))
         else:
             self._respond(headers, "Error", ("Message", "No such channel"))

@@ -31,6 +31,7 @@ from dialer.engine import Engine, EngineConfig
 from dialer.engine.floor import Agent, Call
 from lab.asterisk_node import AsteriskNode
 from lab.carrier import Behaviour, Carrier, number_for
+from lab.crowd import Crowd
 from lab.errors import NotReady
 from lab.ports import free_port
 from lab.process import ChildProcess
@@ -41,6 +42,7 @@ from lab.waiting import wait_until
 from tests.builders import NODE, a_lead, a_project, a_trunk, an_agent
 
 PHONES = 6
+CROWD_SEATS = ("crowd-seat-1", "crowd-seat-2")
 _serials = itertools.count(1)
 
 
@@ -53,6 +55,7 @@ class Telephony:
     node: AsteriskNode
     bank: SoftphoneBank
     peer: TrunkPeer
+    crowd: Crowd  # started by who needs it: customers behind the trunk "crowd", agents at the devices CROWD_SEATS
 
     def config(self, **changes: Any) -> EngineConfig:
         node = self.node
@@ -84,11 +87,13 @@ async def a_telephony(
 ) -> AsyncIterator[Telephony]:
     """A node, its carrier and softphones of their own; `trunks` come on top of the carrier's and the peer's, who writes INVITEs down."""
     carrier = Carrier(run_dir, time_scale=0.2, name=f"{name}-carrier")
-    peer = TrunkPeer()
+    peer, crowd = TrunkPeer(), Crowd(run_dir, places=8)
+    places = {"crowd": crowd.customers_port} | dict.fromkeys(CROWD_SEATS, crowd.agents_port)
+    crowded = [TrunkSettings(name=place, host="127.0.0.1", port=port, qualify_s=0) for place, port in places.items()]
     node = node_type(
         run_dir,
         agi_port=free_port(),
-        trunks=[carrier.trunk, peer.trunk, *trunks],
+        trunks=[carrier.trunk, peer.trunk, *crowded, *trunks],
         name=f"{name}-node",
         rtp_ports=400,
         seat_rtp_timeout_s=3,
@@ -106,7 +111,7 @@ async def a_telephony(
                 )
         await bank.start()
         async with peer:
-            yield Telephony(run_dir, carrier, node, bank, peer)
+            yield Telephony(run_dir, carrier, node, bank, peer, crowd)
     finally:
         await asyncio.gather(bank.stop(), node.stop(), carrier.stop(), return_exceptions=True)
 
