@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime, tzinfo
+from datetime import UTC, date, datetime, time, tzinfo
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -44,6 +44,11 @@ class Kept:
     policy: Policy | None
     facts: Facts
     verified: bool
+    zone: tzinfo = UTC
+
+    def begin_of(self, day: date) -> datetime:
+        """When a day begins in the project's zone."""
+        return datetime.combine(day, time(), self.zone)
 
     def verdict(self, day: date) -> Verdict:
         """The verdict on a day."""
@@ -168,7 +173,8 @@ _COLUMNS = "id, attempt_id, project_id, state, path, sha256, bytes, duration_ms,
 _AFTER = f"""
 select {_COLUMNS} where state = any($1) and ($2::uuid is null or project_id = $2) and id > $3 order by id limit $4
 """  # only our own column names
-_BY_ID = f"select {_COLUMNS} where id = any($1) and state = any($2) order by id for update"
+_OF = f"select {_COLUMNS} where id = any($1) and state = any($2) order by id"
+_BY_ID = f"{_OF} for update"
 
 
 async def kept(conn: Conn, *, states: Sequence[str], project_id: UUID | None = None) -> AsyncIterator[list[Kept]]:
@@ -177,6 +183,11 @@ async def kept(conn: Conn, *, states: Sequence[str], project_id: UUID | None = N
     while rows := await conn.fetch(_AFTER, list(states), project_id, last, PAGE):
         last = rows[-1]["id"]
         yield await _with_facts(conn, rows)
+
+
+async def kept_of(conn: Conn, ids: Sequence[UUID], *, states: Sequence[str]) -> list[Kept]:
+    """These recordings; those in another state are left out."""
+    return await _with_facts(conn, await conn.fetch(_OF, list(ids), list(states)))
 
 
 async def kept_for_update(conn: Conn, ids: Sequence[UUID], *, states: Sequence[str]) -> list[Kept]:
@@ -218,6 +229,7 @@ async def _with_facts(conn: Conn, rows: Sequence[Record]) -> list[Kept]:
                 policy=project.policy,
                 facts=facts,
                 verified=row["verified_at"] is not None,
+                zone=project.zone,
             )
         )
     return found

@@ -10,6 +10,7 @@ import signal
 import tempfile
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import pytest
@@ -21,6 +22,9 @@ from dialer.db.pool import close_pool, create_pool
 from lab.postgres import Postgres
 from lab.redis import Redis
 from lab.runner import enrol
+from lab.s3 import S3
+from recorder.archive import bucket as buckets
+from recorder.archive.bucket import Place
 from tests.databases import a_database, execute, start_with_template
 
 # A slow machine is no fault of what is tested.
@@ -28,6 +32,7 @@ settings.register_profile("waihu", deadline=None)
 settings.load_profile("waihu")
 
 _CHECKOUT = Path(__file__).resolve().parents[1]
+_BUCKET = "archive-of-tests"
 # Files that take minutes begin, and short ones fill up what is left at the end: the workers finish together.
 _LONG_FIRST = (
     "tests/demo",
@@ -51,7 +56,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """A test is marked by what it asks for and where it lies, so that `make check` can leave out what needs services."""
     for item in items:
         wanted = set(getattr(item, "fixturenames", ()))
-        if wanted & {"postgres", "redis"}:
+        if wanted & {"postgres", "redis", "s3_server"}:
             item.add_marker(pytest.mark.services)
         if item.path.is_relative_to(_CHECKOUT / "tests" / "system"):
             item.add_marker(pytest.mark.system)
@@ -127,6 +132,32 @@ async def pool(database_url: str) -> AsyncIterator[asyncpg.Pool[asyncpg.Record]]
     connections = await create_pool(database_url)
     yield connections
     await close_pool(connections)
+
+
+@pytest.fixture(scope="session")
+def s3_server(run_dir: Path) -> Iterator[S3]:
+    """One S3 with Object Lock per worker, for those who ask for it."""
+    service = S3(run_dir)
+    asyncio.run(service.start())
+    yield service
+    asyncio.run(service.stop())
+
+
+@pytest.fixture
+def s3(s3_server: S3, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """A client of it; the environment is what our own code finds it by."""
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    buckets.client.cache_clear()
+    return buckets.client()
+
+
+@pytest.fixture
+def locked(s3: Any, tmp_path: Path) -> Place:
+    """Somewhere of its own in a bucket with Object Lock. One bucket: this server makes files for each."""
+    if _BUCKET not in [one["Name"] for one in s3.list_buckets()["Buckets"]]:
+        s3.create_bucket(Bucket=_BUCKET, ObjectLockEnabledForBucket=True)
+    return Place(bucket=_BUCKET, prefix=tmp_path.name)
 
 
 @pytest.fixture

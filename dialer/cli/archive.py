@@ -12,7 +12,7 @@ import typer
 
 from campaigns.masking import mask
 from dialer.cli import archive_handover as handing
-from dialer.cli.archive_work import bar, day_of, keys_of, ledger_of, settings_of, source_of
+from dialer.cli.archive_work import at_hand, bar, day_of, keys_of, ledger_of, place_of, settings_of, source_of
 from dialer.cli.office import Office, in_office, now, shown, uuid_of
 from dialer.cli.output import Output
 from dialer.domain.errors import BadRequest
@@ -68,7 +68,12 @@ def run(
     context: typer.Context,
     medium: Annotated[Medium, typer.Option(help="What volumes are made for.")] = Medium.BD,
     drive: Annotated[str | None, typer.Option(help="The burner; default: WAIHU_ARCHIVE_DRIVE.")] = None,
-    to: Annotated[list[Path] | None, typer.Option(help="Folders, one for each copy, instead of discs.")] = None,
+    to: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Folders or buckets with Object Lock (s3://bucket/prefix), one for each copy, instead of discs."
+        ),
+    ] = None,
     wait_days: Annotated[
         int, typer.Option(help="Age at which a recording is burned though its volume is not full; -1: at once.")
     ] = 30,
@@ -82,7 +87,10 @@ def run(
 
     async def work(office: Office) -> tuple[Report, int]:
         settings, ledger = settings_of(office), ledger_of(office)
-        targets = Targets(folders=tuple(to or ()), drive=drive if drive is not None else office.settings.archive_drive)
+        targets = Targets(
+            places=tuple(place_of(one) for one in to or ()),
+            drive=drive if drive is not None else office.settings.archive_drive,
+        )
 
         async def ask(copy: DiscCopy, burner: Drive, blank: bool) -> bool:
             found = await wait_for_disc(burner, blank=blank, patience_s=0, look_every_s=_LOOK_S)
@@ -150,7 +158,7 @@ def verify(context: typer.Context, name: Name, source: From = None) -> int:
     async def work(office: Office) -> tuple[str, list[dict[str, str]]]:
         ledger = ledger_of(office)
         copy = await ledger.copy(name)
-        place = source_of(source) or (Path(copy.location) if copy.kind == "folder" and copy.location else None)
+        place = source_of(source) or at_hand(copy)
         if place is None:
             raise BadRequest(
                 "archive_source_missing", f"{name} is a disc: put it into a drive and name the drive with --from."
@@ -204,8 +212,16 @@ def lost(context: typer.Context, name: Name, why: Because) -> None:
 
 @app.command()
 def destroyed(context: typer.Context, name: Name, why: Because) -> None:
-    """Report a copy destroyed."""
-    _on_copy(context, name, routes.destroyed, {"reason": why})
+    """Report a copy destroyed; one in a bucket is deleted there, when its day is over."""
+
+    async def work(office: Office) -> Any:
+        copy = await ledger_of(office).find_copy(name)
+        if copy is not None and copy.kind == "s3":
+            await Copier(ledger=ledger_of(office), settings=settings_of(office)).remove(copy, why)
+            return (await office.do(routes.get_copy, name=name)).disc
+        return await office.do(routes.destroyed, name=name, body={"reason": why})
+
+    context.obj.output.thing(shown(in_office(work), *_COPIES))
 
 
 @app.command()

@@ -15,9 +15,10 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from dialer.cli.office import Office, actor, now
 from dialer.db import audit_trail
 from dialer.domain.errors import BadRequest
+from recorder.archive.bucket import Place, Stored
 from recorder.archive.building import ArchiveSettings
 from recorder.archive.building import Progress as Advance
-from recorder.archive.ledger import ArchiveLedger
+from recorder.archive.ledger import ArchiveLedger, DiscCopy
 from recorder.file_keys import FileKeys
 
 if TYPE_CHECKING:
@@ -41,6 +42,18 @@ def settings_of(office: Office) -> ArchiveSettings:
 def source_of(given: str | None) -> Path | None:
     """Where a drive or an image is read."""
     return None if given is None else Path(given.removeprefix("stdio:"))
+
+
+def place_of(given: str) -> Path | Place:
+    """A folder, or a bucket. ArchiveError `bucket_address_invalid`."""
+    return Place.of(given) if given.startswith("s3://") else Path(given)
+
+
+def at_hand(copy: DiscCopy) -> Path | Stored | None:
+    """Where a copy is read without hands; None for a disc."""
+    if copy.location is None or copy.kind == "disc":
+        return None
+    return Stored.at(copy.location) if copy.kind == "s3" else Path(copy.location)
 
 
 def day_of(office: Office, day: str | None) -> tuple[Any, Any]:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 import shutil
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import timedelta
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
 from recorder.archive import correction
+from recorder.archive.bucket import Bucket, Place, Stored
 from recorder.archive.building import ArchiveSettings, Progress, check
 from recorder.archive.drive import Drive
 from recorder.archive.ledger import ArchiveLedger, DiscCopy, Volume
@@ -22,11 +26,15 @@ from recorder.spool import sync_directory
 
 _BLOCK: Final = 4 << 20
 _NAMED: Final = 20
+_READABLE: Final = frozenset({CopyState.WRITTEN, CopyState.VERIFIED, CopyState.DAMAGED})
+PROLONG_BEFORE: Final = timedelta(days=60)
+"""So long before a lock in a bucket ends it is looked at again."""
 
 
 class Step(StrEnum):
     """Steps that are done, in their order."""
 
+    SENT = "sent"  # into a bucket
     WRITTEN = "written"
     LEDGERED = "ledgered"
     READ = "read"
@@ -68,6 +76,42 @@ class Copier:
                 raise ArchiveError("archive_folder_refused", f"{folder} does not take the volume ({error}).") from error
         return await self._written(copy, "folder", str(target))
 
+    async def put_into_bucket(self, copy: DiscCopy, place: Place) -> DiscCopy:
+        """Put a wanted copy into a bucket, locked until the volume's recordings are over. What a killed run has sent is not sent again.
+
+        Raises ArchiveError: those of `Bucket`, `image_missing`.
+        """
+        volume = await self.ledger.volume(copy.label)
+        image, lock = await self.image(volume), await self.ledger.lock_wanted(volume)
+        told = _counted(self.progress, "sending", volume.image_bytes or 0)
+        sha256 = volume.image_sha256 or b""
+        stored = await asyncio.to_thread(Bucket(place.bucket).put, place.key(copy.name), image, sha256, lock, told)
+        self.on_step(Step.SENT)
+        return await self._written(copy, "s3", stored.location)
+
+    async def keep_locked(self, copy: DiscCopy) -> None:
+        """Mirror legal holds to a copy in a bucket, and prolong its lock before it ends. A lock is never shortened. Raises ArchiveError."""
+        stored, volume = Stored.at(copy.location or ""), await self.ledger.volume(copy.label)
+        bucket, held = Bucket(stored.bucket), await self.ledger.is_held(volume)
+        now = await asyncio.to_thread(bucket.lock_of, stored)
+        if now.held is not held:
+            await asyncio.to_thread(lambda: bucket.hold(stored, held=held))
+            await self.ledger.noted(copy, "held" if held else "hold_lifted", {})
+        if now.until is not None and now.until - self.ledger.clock() > PROLONG_BEFORE:
+            return
+        wanted = await self.ledger.lock_wanted(volume)
+        if wanted.until is not None and (now.until is None or wanted.until > now.until):
+            wanted = replace(wanted, compliance=wanted.compliance or now.compliance)
+            await asyncio.to_thread(bucket.lock, stored, wanted)
+            await self.ledger.noted(copy, "locked", {"until": str(wanted.until), "mode": wanted.mode})
+
+    async def remove(self, copy: DiscCopy, reason: str) -> DiscCopy:
+        """Delete a copy from its bucket when its day is over. Raises ArchiveError `bucket_locked` before, and those of `Bucket`."""
+        stored = Stored.at(copy.location or "")
+        with suppress(Damaged):  # it is not there any more: a run was killed
+            await asyncio.to_thread(lambda: Bucket(stored.bucket).remove(stored, now=self.ledger.clock()))
+        return await self.ledger.happened(copy, CopyEvent.DESTROYED, detail={"reason": reason})
+
     async def _written(self, copy: DiscCopy, kind: str, location: str) -> DiscCopy:
         self.on_step(Step.WRITTEN)
         if copy.state is CopyState.WANTED:
@@ -77,7 +121,7 @@ class Copier:
         self.on_step(Step.LEDGERED)
         return copy
 
-    async def verify(self, copy: DiscCopy, source: Path) -> tuple[DiscCopy, tuple[Fault, ...]]:
+    async def verify(self, copy: DiscCopy, source: Path | Stored) -> tuple[DiscCopy, tuple[Fault, ...]]:
         """Read a copy from its medium, every byte, and note what was found. When all copies that are wanted are verified the volume is sealed."""
         if copy.state in {CopyState.WANTED, CopyState.DESTROYED}:
             raise ArchiveError("archive_step_refused", f"Copy {copy.name} is {copy.state}: there is nothing to read.")
@@ -103,21 +147,21 @@ class Copier:
             await asyncio.to_thread(shutil.rmtree, self.settings.work(volume.label), ignore_errors=True)
         return volume
 
-    async def _faults(self, volume: Volume, source: Path) -> tuple[Fault, ...]:
+    async def _faults(self, volume: Volume, source: Path | Stored) -> tuple[Fault, ...]:
+        if isinstance(source, Stored):
+            told = _counted(self.progress, "reading", volume.image_bytes or 0)
+            return await asyncio.to_thread(_object_faults, volume, source, told)
         return await check(self.ledger, volume, source, self.progress)
 
     async def image(self, volume: Volume, source: Path | None = None) -> Path:
-        """The volume's image in the work directory; taken from `source`, or from a copy in a folder, and repaired where it is damaged.
+        """The volume's image in the work directory; taken from `source`, or from a copy in a folder or a bucket, and repaired where it is damaged.
 
         Raises ArchiveError `image_missing`, `volume_beyond_repair`.
         """
         image = self.settings.image(volume.label)
         if image.exists() and not await self._faults(volume, image):
             return image
-        copies = [
-            Path(one.location) for one in await self.ledger.copies(volume.id) if one.kind == "folder" and one.location
-        ]
-        sources = [path for path in ([source] if source else copies) if path.exists()]
+        sources = await self._copies_at_hand(volume) if source is None else await _there([source])
         if not sources:
             raise ArchiveError(
                 "image_missing",
@@ -125,7 +169,11 @@ class Copier:
             )
         beyond: Damaged | None = None
         for one in sources:
-            await asyncio.to_thread(_take_image, one, image, volume.image_bytes or 0, self.progress)
+            try:
+                await self._take(volume, one, image)
+            except Damaged as error:
+                beyond = error
+                continue
             if not await self._faults(volume, image):
                 return image
             try:
@@ -137,6 +185,49 @@ class Copier:
                 return image
         image.unlink(missing_ok=True)
         raise beyond or Damaged("volume_beyond_repair", f"No copy of {volume.label} at hand gives it back as it was.")
+
+    async def _take(self, volume: Volume, source: Path | Stored, image: Path) -> None:
+        if isinstance(source, Stored):
+            told = _counted(self.progress, "reading", volume.image_bytes or 0)
+            await asyncio.to_thread(Bucket(source.bucket).download, source, image, told)
+        else:
+            await asyncio.to_thread(_take_image, source, image, volume.image_bytes or 0, self.progress)
+
+    async def _copies_at_hand(self, volume: Volume) -> list[Path | Stored]:
+        """Copies that need no hands: those in folders first."""
+        copies = [one for one in await self.ledger.copies(volume.id) if one.location and one.state in _READABLE]
+        folders = [Path(one.location or "") for one in copies if one.kind == "folder"]
+        return await _there(folders) + [Stored.at(one.location or "") for one in copies if one.kind == "s3"]
+
+
+async def _there(paths: Sequence[Path]) -> list[Path | Stored]:
+    return [path for path in paths if await asyncio.to_thread(path.exists)]
+
+
+def _counted(progress: Progress, phase: str, total: int) -> Callable[[int], None]:
+    """Tells the progress how much there is in all."""
+    done = 0
+
+    def told(more: int) -> None:
+        nonlocal done
+        done += more
+        progress(phase, done, total)
+
+    return told
+
+
+def _object_faults(volume: Volume, stored: Stored, told: Callable[[int], None]) -> tuple[Fault, ...]:
+    """Read an object, every byte. What has changed in it is named when its image is fetched. Blocking."""
+    digest, size = hashlib.sha256(), 0
+    try:
+        for block in Bucket(stored.bucket).blocks(stored, told):
+            digest.update(block)
+            size += len(block)
+    except Damaged as error:
+        return (Fault(path=stored.location, problem=error.message),)
+    if size != volume.image_bytes or digest.digest() != volume.image_sha256:
+        return (Fault(path=stored.location, problem="is not what was written: its hash is another"),)
+    return ()
 
 
 def _copy_file(image: Path, target: Path, progress: Progress) -> None:

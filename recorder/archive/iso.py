@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Final, Self
+from typing import Final, Protocol, Self
 
 from recorder.archive.media import SECTOR
 from recorder.errors import Damaged
@@ -34,11 +34,34 @@ class Entry:
     bytes: int
 
 
+class Source(Protocol):
+    """What is read like a disc: a file, a drive, an object in a bucket."""
+
+    def pread(self, count: int, start: int) -> bytes:
+        """Bytes from a place on; fewer where it ends. Raises OSError."""
+        ...
+
+    def close(self) -> None:
+        """Let go of it."""
+        ...
+
+
+class _File:
+    def __init__(self, path: Path) -> None:
+        self._handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+
+    def pread(self, count: int, start: int) -> bytes:
+        return os.pread(self._handle, count, start)
+
+    def close(self) -> None:
+        os.close(self._handle)
+
+
 class Iso:
     """An open image or disc. Every failure to make sense of it is Damaged `volume_structure_damaged`."""
 
-    def __init__(self, path: Path) -> None:
-        self._handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    def __init__(self, source: Path | Source) -> None:
+        self._source = _File(source) if isinstance(source, Path) else source
         try:
             self._root = self._find_root()
         except BaseException:
@@ -53,7 +76,7 @@ class Iso:
 
     def close(self) -> None:
         """Let go of it."""
-        os.close(self._handle)
+        self._source.close()
 
     @property
     def data_bytes(self) -> int:
@@ -63,7 +86,7 @@ class Iso:
     def read_at(self, start: int, count: int) -> bytes:
         """Bytes of the image. Raises Damaged when they are not there or the drive cannot read them."""
         try:
-            found = os.pread(self._handle, count, start)
+            found = self._source.pread(count, start)
         except OSError as error:
             raise _damaged(f"sector {start // SECTOR} cannot be read: {error.strerror}") from error
         if len(found) != count:

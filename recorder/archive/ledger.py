@@ -7,15 +7,17 @@ import hashlib
 import json
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from recorder import keeping
+from recorder.archive.bucket import Lock
 from recorder.archive.planner import NO_YEAR, Batch, Candidate
 from recorder.archive.states import COPY_MOVES, VOLUME_MOVES, CopyEvent, CopyState, VolumeEvent, VolumeState, after
 from recorder.errors import ArchiveError
+from recorder.retention.policy import LockMode
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -267,6 +269,34 @@ class ArchiveLedger:
             await self.audit(conn, f"copy_{event}", copy.name, detail)
         return await self.copy(copy.name)
 
+    async def noted(self, copy: DiscCopy, event: str, detail: Mapping[str, Any]) -> None:
+        """Something happened to a copy that leaves its state."""
+        await self._change(copy, event, detail, location=copy.location)
+
+    async def is_held(self, volume: Volume) -> bool:
+        """Whether a legal hold covers a recording of a volume."""
+        return bool(await self.pool.fetchval(_HELD, volume.project_id, volume.id))
+
+    async def lock_wanted(self, volume: Volume) -> Lock:
+        """How a copy in a bucket is to be locked: until the last of its recordings may go, by the project's policy as it is now.
+
+        Where that day is not known, for a year at a time.
+        """
+        now, until, compliance = self.clock(), None, False
+        ids = [item.recording_id for item in await self.items(volume.id)]
+        async with self.pool.acquire() as conn:
+            for start in range(0, len(ids), keeping.PAGE):
+                for one in await keeping.kept_of(
+                    conn, ids[start : start + keeping.PAGE], states=["stored", "archived"]
+                ):
+                    expires = one.verdict(one.day).expires
+                    end = one.begin_of(expires) if expires is not None else now + ROLLING
+                    until = end if until is None else max(until, end)
+                    compliance = compliance or (one.policy is not None and one.policy.lock is LockMode.COMPLIANCE)
+        if until is not None and until <= now + SOON:
+            until = None
+        return Lock(compliance=compliance, until=until, held=await self.is_held(volume))
+
     async def history(self, copy: DiscCopy) -> list[dict[str, Any]]:
         """What happened to a copy, oldest first."""
         return [{**row, "detail": json.loads(row["detail"])} for row in await self.pool.fetch(_HISTORY, copy.id)]
@@ -285,6 +315,14 @@ async def volumes_of(conn: Conn, project_id: UUID) -> list[UUID]:
     return [row["id"] for row in await conn.fetch(_VOLUMES_OF, project_id)]
 
 
+ROLLING: Final = timedelta(days=366)
+SOON: Final = timedelta(hours=1)
+"""A lock that ends sooner is none: clocks differ."""
+
+_HELD: Final = """
+select exists (select from legal_holds h where h.project_id = $1 and h.lifted_at is null and (
+    h.attempt_id is null or exists (select from archive_items i where i.volume_id = $2 and i.attempt_id = h.attempt_id)))
+"""
 _VOLUME: Final = (
     "id, label, project_id, expiry_year, medium, state, recordings, bytes, copies_wanted, created_at, created_by, rows_sha256, data_bytes, "
     "data_sha256, image_bytes, image_sha256, sealed_at, reason"

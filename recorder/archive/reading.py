@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from recorder.archive.bag import MANIFEST, SIGNATURE, TAG_MANIFEST, hash_of, read_manifest
-from recorder.archive.iso import Entry, Iso
+from recorder.archive.iso import Entry, Iso, Source
 from recorder.archive.media import SECTOR
 from recorder.archive.signing import check_signature
 from recorder.errors import Damaged
@@ -217,7 +217,7 @@ class _Feed:
         self._open = going_on
 
 
-def copy_out(source: Path, path: str, target: Path, *, sha256: str) -> int:
+def copy_out(source: Path | Source, path: str, target: Path, *, sha256: str) -> int:
     """Take one file from a volume, durable, and only if it is what it should be. Gives its bytes. Blocking.
 
     Raises Damaged `volume_file_damaged` (try another copy, or repair the image), `volume_structure_damaged`.

@@ -12,9 +12,12 @@ from uuid import UUID
 
 from recorder import storing
 from recorder.archive import catalogue
+from recorder.archive.bucket import Bucket, Stored
 from recorder.archive.building import ArchiveSettings
+from recorder.archive.iso import Source
 from recorder.archive.ledger import ArchiveLedger, Item
 from recorder.archive.reading import copy_out
+from recorder.archive.states import CopyState
 from recorder.errors import ArchiveError, Damaged
 from recorder.paths import locate
 
@@ -102,14 +105,18 @@ class Restorer:
                 return ""
         return problem
 
-    async def _sources(self, label: str) -> list[Path]:
+    async def _sources(self, label: str) -> list[Path | Source]:
         if self.source is not None:
             return [self.source]
         volume = await self.ledger.volume(label)
         copies = await self.ledger.copies(volume.id)
         places = [self.settings.image(label)]
         places += [Path(one.location) for one in copies if one.kind == "folder" and one.location]
-        found = [path for path in places if await asyncio.to_thread(path.exists)]
+        found: list[Path | Source] = [path for path in places if await asyncio.to_thread(path.exists)]
+        for one in copies:
+            if one.kind == "s3" and one.location and one.state is not CopyState.DESTROYED:
+                stored = Stored.at(one.location)
+                found.append(Bucket(stored.bucket).source(stored))
         if not found:
             names = ", ".join(f"{one.name} ({one.place or 'place not stated'})" for one in copies if one.kind == "disc")
             raise ArchiveError("disc_wanted", f"Put one of these discs into a drive and name the drive: {names}.")

@@ -13,6 +13,7 @@ from datetime import date, timedelta
 from pathlib import Path
 from uuid import UUID
 
+from recorder.archive.bucket import Bucket, Place, Stored
 from recorder.archive.building import Builder
 from recorder.archive.copying import Copier
 from recorder.archive.drive import Drive
@@ -30,12 +31,12 @@ _OPEN = (VolumeState.PLANNED, VolumeState.FROZEN, VolumeState.IMAGED, VolumeStat
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Targets:
-    """Where copies go: the n-th to the n-th folder, else to the drive. Neither: volumes are built and wait.
+    """Where copies go: the n-th to the n-th folder or bucket, else to the drive. Neither: volumes are built and wait.
 
     `drive`: an address; `{name}` in it stands for the copy's name (a stdio "jukebox").
     """
 
-    folders: tuple[Path, ...] = ()
+    places: tuple[Path | Place, ...] = ()
     drive: str = ""
 
     def drive_of(self, copy: DiscCopy) -> Drive:
@@ -68,6 +69,9 @@ async def rotate(
 ) -> Report:
     """Do all of it once. A volume with a problem does not stop the others: it is in the report."""
     report, ledger = Report(), builder.ledger
+    for place in targets.places:
+        if isinstance(place, Place):  # before hours of building
+            await asyncio.to_thread(Bucket(place.bucket).check)
     # What lies on open volumes is no candidate any more, so planning first changes nothing for them.
     candidates = await ledger.candidates(project_id=project_id)
     for batch in plan(candidates, medium, today=today, wait=wait, room=room):
@@ -96,18 +100,24 @@ async def _seal(copier: Copier, volume: Volume, report: Report) -> None:
 
 
 async def _bring_on(copier: Copier, targets: Targets, copy: DiscCopy, ask: Ask, report: Report) -> None:
-    """A wanted copy is written, a written one read again. A verified, lent or bad one is left alone."""
+    """A wanted copy is written, a written one read again. A verified, lent or bad one is left alone, but for its lock."""
+    if copy.kind == "s3" and copy.state in {CopyState.WRITTEN, CopyState.VERIFIED}:
+        await copier.keep_locked(copy)
     if copy.lent_to is not None or copy.state not in {CopyState.WANTED, CopyState.WRITTEN}:
         return
-    folder = targets.folders[copy.number - 1] if copy.number <= len(targets.folders) else None
-    if copy.state is CopyState.WANTED and folder is not None:
-        copy = await copier.put_into(copy, folder)
+    place = targets.places[copy.number - 1] if copy.number <= len(targets.places) else None
+    if copy.state is CopyState.WANTED and isinstance(place, Place):
+        copy = await copier.put_into_bucket(copy, place)
+    elif copy.state is CopyState.WANTED and isinstance(place, Path):
+        copy = await copier.put_into(copy, place)
     elif copy.state is CopyState.WANTED and targets.drive:
         drive = targets.drive_of(copy)
         if await ask(copy, drive, True):
             copy = await copier.burn(copy, drive)
     if copy.state is CopyState.WRITTEN and copy.kind == "folder" and copy.location:
         await _verify(copier, copy, Path(copy.location))
+    elif copy.state is CopyState.WRITTEN and copy.kind == "s3" and copy.location:
+        await _verify(copier, copy, Stored.at(copy.location))
     elif copy.state is CopyState.WRITTEN and targets.drive:
         drive = targets.drive_of(copy)
         if await ask(copy, drive, False):
@@ -116,7 +126,7 @@ async def _bring_on(copier: Copier, targets: Targets, copy: DiscCopy, ask: Ask, 
         report.waiting.append(copy.name)
 
 
-async def _verify(copier: Copier, copy: DiscCopy, source: Path) -> None:
+async def _verify(copier: Copier, copy: DiscCopy, source: Path | Stored) -> None:
     _, faults = await copier.verify(copy, source)
     if faults:
         named = "; ".join(f"{fault.path}: {fault.problem}" for fault in faults[:3])

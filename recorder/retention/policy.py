@@ -38,6 +38,13 @@ class When(StrEnum):
     AT_MAXIMUM = "at_maximum"
 
 
+class LockMode(StrEnum):
+    """How copies in buckets are locked: whether anybody at all may end it before its day."""
+
+    GOVERNANCE = "governance"  # who has the right to
+    COMPLIANCE = "compliance"  # nobody, not even the owner of the account
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Period:
     """A time from a business date on, and the norm or agreement that asks for it."""
@@ -70,11 +77,12 @@ class Policy:
     maximum: Period | None
     delete: When
     copies: int
+    lock: LockMode = LockMode.GOVERNANCE
 
 
 def read_policy(name: str, version: int, body: Mapping[str, Any]) -> Policy:
     """A policy from its stored or sent form. Raises BadPolicy `policy_invalid` with the field."""
-    unknown = set(body) - {"minima", "maximum", "delete", "copies"}
+    unknown = set(body) - {"minima", "maximum", "delete", "copies", "lock"}
     if unknown:
         raise _bad(f"{min(unknown)}: there is no such field")
     minima = body.get("minima")
@@ -93,7 +101,11 @@ def read_policy(name: str, version: int, body: Mapping[str, Any]) -> Policy:
     copies = body.get("copies", 2)
     if not isinstance(copies, int) or isinstance(copies, bool) or not 2 <= copies <= MOST_COPIES:
         raise _bad(f"copies: a whole number from 2 to {MOST_COPIES}")
-    return Policy(name=name, version=version, minima=read, maximum=maximum, delete=delete, copies=copies)
+    try:
+        lock = LockMode(body.get("lock", LockMode.GOVERNANCE))
+    except ValueError:
+        raise _bad(f"lock: one of {', '.join(LockMode)}") from None
+    return Policy(name=name, version=version, minima=read, maximum=maximum, delete=delete, copies=copies, lock=lock)
 
 
 def _period(where: str, given: object) -> Period:

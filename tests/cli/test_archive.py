@@ -16,6 +16,7 @@ import pytest
 
 from dialer.cli.command import run
 from dialer.cli.exits import Exit
+from recorder.archive.bucket import Place
 from recorder.archive.iso import Iso
 from recorder.file_keys import FileKeys
 from recorder.keyring import KeySource
@@ -126,6 +127,30 @@ async def test_discs_and_key_files_bring_a_lost_ledger_back_and_the_doctor_knows
     shutil.rmtree(tmp_path / "store")
     await asyncio.to_thread(rebuild)
     assert await sound_of(pool, tmp_path / "store", keys, call) == sound
+
+
+async def test_a_run_puts_a_copy_into_a_folder_and_one_into_a_bucket_and_both_are_verified(
+    waihu: Waihu, pool: Pool, tmp_path: Path, locked: Place
+) -> None:
+    await a_project(pool)
+    call = await a_stored_recording(pool, tmp_path / "store")
+    bucket = f"s3://{locked.bucket}/{locked.prefix}"
+
+    def work() -> None:
+        assert "bucket_unknown" in waihu("archive", "run", "--to", "s3://no-such-bucket", "--wait-days", "-1")[1]
+        assert "bucket_address_invalid" in waihu("archive", "run", "--to", "s3://")[1]
+        code, report = waihu(
+            "archive", "run", "--to", str(tmp_path / "nas"), "--to", bucket, "--wait-days", "-1", "--release-days", "0"
+        )
+        assert (code, report["sealed"], report["released"]) == (Exit.OK, ["W000001"], 1)
+        assert [one["kind"] for one in waihu("archive", "copies")[1]] == ["folder", "s3"]
+        assert waihu("archive", "verify", "W000001-2")[0] == Exit.OK
+        (tmp_path / "nas" / "W000001-1.iso").unlink()
+        assert waihu("archive", "restore", str(call))[1]["restored"] == 1
+        assert "bucket_locked" in waihu("archive", "destroyed", "W000001-2", "--why", "over")[1]
+
+    await asyncio.to_thread(work)
+    assert await state_of(pool, call) == "stored"
 
 
 async def test_an_approved_export_is_burned_for_the_clients_key_and_read_again(

@@ -34,7 +34,7 @@ async def a_sealed_volume(house: House, *, count: int = 2) -> list[UUID]:
 
     report = await rotate(
         Builder(ledger=ledger, settings=settings, mask=mask, archive_keys=house.deps.archive_keys), Copier(ledger=ledger, settings=settings),
-        Targets(folders=(house.deps.archive_dir / "a", house.deps.archive_dir / "b")),
+        Targets(places=(house.deps.archive_dir / "a", house.deps.archive_dir / "b")),
         ask=nobody, medium=Medium.FOLDER, today=house.clock().date(), wait=timedelta(days=30),
     )  # fmt: skip
     assert (report.sealed, report.problems, report.waiting) == (["W000001"], [], [])

@@ -10,7 +10,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from dialer.domain.errors import NotFound
+from dialer.domain.errors import Conflict, NotFound
 from dialer.web.api import operation
 from dialer.web.archive.types import (
     Copy,
@@ -136,7 +136,9 @@ async def lost(call: Call, name: CopyName, body: Why) -> Copy:
 
 @operation("POST", "/archive/copies/{name}/destroyed", roles=KEEPERS, summary="Report a copy destroyed")
 async def destroyed(call: Call, name: CopyName, body: Why) -> Copy:
-    """After its year is over, or because it is bad."""
+    """After its year is over, or because it is bad. One in a bucket is deleted by `waihu archive destroyed`, which then says so here."""
+    if (await _disc(call, name)).kind == "s3":
+        raise Conflict("copy_in_bucket", "This copy lies in a bucket: waihu archive destroyed deletes it there.")
     return await _happened(call, name, Happened.DESTROYED, body.reason)
 
 

@@ -33,6 +33,9 @@ class NewPolicy(In):
     maximum: PeriodIn | None = None
     delete: Literal["after_minima", "at_maximum"] = "after_minima"
     copies: int = Field(default=2, ge=2, le=9)
+    lock: Literal["governance", "compliance"] = Field(
+        default="governance", description="How copies in buckets are locked until their day."
+    )
 
 
 class Policy(Out):

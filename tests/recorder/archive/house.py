@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -47,6 +47,7 @@ class House:
     pool: Pool
     root: Path
     keys: FileKeys | None = None
+    clock: Callable[[], datetime] = now
     audited: list[tuple[str, str, Mapping[str, Any]]] = field(default_factory=list)
     on_audit: Callable[[str], None] = lambda _action: None
     """Hears of what is about to be committed."""
@@ -65,7 +66,7 @@ class House:
             self.audited.append((action, subject, detail))
             self.on_audit(action)
 
-        return ArchiveLedger(pool=self.pool, clock=now, by="test", audit=audit)
+        return ArchiveLedger(pool=self.pool, clock=self.clock, by="test", audit=audit)
 
     @property
     def archive_keys(self) -> ArchiveKeys:
@@ -106,7 +107,7 @@ class House:
     async def planned(self, medium: Medium = Medium.CD) -> Volume:
         """The one volume of all candidates, waiting or not."""
         candidates = await self.ledger.candidates()
-        [batch] = plan(candidates, medium, today=now().date(), wait=timedelta(days=-1))
+        [batch] = plan(candidates, medium, today=self.clock().date(), wait=timedelta(days=-1))
         return await self.ledger.open_volume(batch)
 
     async def checked(self) -> Volume:

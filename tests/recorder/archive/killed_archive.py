@@ -14,12 +14,15 @@ from pathlib import Path
 
 import asyncpg
 
+from recorder.archive import building, copying
 from recorder.archive.states import CopyState
 from recorder.file_keys import FileKeys
 from recorder.keyring import KeySource
 from tests.recorder.archive.house import House
 
 PLANNING, PLANNED = "planning", "planned"
+STEPS = (*building.Step, *(step for step in copying.Step if step is not copying.Step.SENT))
+"""Of a volume that is burned; the one left out is a bucket's."""
 
 
 async def main(url: str, root: Path, step: str, say: Callable[[str], None] = lambda _: None) -> None:

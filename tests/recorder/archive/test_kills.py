@@ -14,6 +14,7 @@ import pytest
 from lab.waiting import wait_until
 from recorder.archive import building, copying
 from recorder.archive.states import CopyState, VolumeState
+from tests.recorder.archive import killed_archive
 from tests.recorder.archive.house import House
 
 pytestmark = [pytest.mark.services, pytest.mark.faults]
@@ -32,8 +33,7 @@ async def test_killed_after_any_step_the_next_run_makes_the_same_image_and_seals
     archive: House, database_url: str
 ) -> None:
     await archive.recordings(3)
-    steps = [*building.Step, *copying.Step]
-    for step in steps:  # one process after the other, each killed one step further
+    for step in killed_archive.STEPS:  # one process after the other, each killed one step further
         assert await run(database_url, archive.root, step) == -signal.SIGKILL, step
     assert await run(database_url, archive.root, "never") == 0
     [volume] = await archive.ledger.volumes()

@@ -22,7 +22,6 @@ from uuid import UUID
 import asyncpg
 
 from lab.postgres import Postgres
-from recorder.archive import building, copying
 from recorder.archive.states import CopyState, VolumeEvent, VolumeState
 from recorder.errors import ArchiveError
 from recorder.file_keys import FileKeys
@@ -41,7 +40,7 @@ KILLS = 300
 _EACH_VOLUME = 30
 _RECORDINGS, _EACH_BYTES = 6, 2_000_000
 _LONGEST_S = 180.0
-_STEPS = [killed_archive.PLANNING, killed_archive.PLANNED, *building.Step, *copying.Step]
+_STEPS = [killed_archive.PLANNING, killed_archive.PLANNED, *killed_archive.STEPS]
 _RANDOM_S = (0.1, 0.4, 1.2)
 """Within which a run is killed at random: a whole one takes about so long."""
 _forks = multiprocessing.get_context("forkserver")

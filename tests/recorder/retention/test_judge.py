@@ -93,6 +93,7 @@ def test_periods_are_counted_in_the_calendar(start: date, period: dict[str, Any]
         ({"minima": [{"from": "call", "years": 1}], "delete": "now"}, "delete"),
         ({"minima": [{"from": "call", "years": 1}], "delete": "at_maximum"}, "delete"),
         ({"minima": [{"from": "call", "years": 1}], "copies": 1}, "copies"),
+        ({"minima": [{"from": "call", "years": 1}], "lock": "forever"}, "lock"),
         ({"minima": [{"from": "call", "years": 1}], "maximum": {"from": "contract_end", "years": 1}}, "maximum"),
         ({"minima": [{"from": "call", "years": 1}], "maxima": 3}, "maxima"),
     ],
