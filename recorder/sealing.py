@@ -137,18 +137,20 @@ class Opener:
 
     def open(self, stretch: Stretch, sealed: bytes | memoryview) -> bytes:
         """The content of a stretch from its bytes. Raises FileGone `recording_file_altered`."""
-        view, parts, number = memoryview(sealed), [], stretch.first_chunk
+        return bytes(self.open_into(stretch, sealed, memoryview(bytearray(len(sealed)))))
+
+    def open_into(self, stretch: Stretch, sealed: bytes | memoryview, room: memoryview) -> memoryview:
+        """The same as a part of `room`, which is at least as long as the chunks of the stretch. Raises FileGone `recording_file_altered`."""
+        view, number, filled = memoryview(sealed), stretch.first_chunk, 0
         try:
             for at in range(0, len(view), STRIDE):
-                nonce = _NONCE.pack(number, number == self._last)
-                parts.append(self._cipher.decrypt(nonce, view[at : at + STRIDE], self._head))
-                number += 1
+                chunk, nonce = view[at : at + STRIDE], _NONCE.pack(number, number == self._last)
+                end = filled + max(0, len(chunk) - TAG_BYTES)
+                self._cipher.decrypt_into(nonce, chunk, self._head, room[filled:end])
+                number, filled = number + 1, end
         except InvalidTag:
             raise altered() from None
-        content = parts[0] if len(parts) == 1 else b"".join(parts)
-        if stretch.skip == 0 and stretch.length == len(content):
-            return content
-        return content[stretch.skip : stretch.skip + stretch.length]
+        return room[stretch.skip : min(stretch.skip + stretch.length, filled)]
 
 
 def altered() -> FileGone:

@@ -20,7 +20,12 @@ from recorder.sealing import HEAD_BYTES, STRIDE, Opener, Seal
 CHUNK_BYTES: Final = 256 * 1024
 """Read in one go; between two, other requests get their turn."""
 
+_SEALED_BYTES: Final = CHUNK_BYTES // SEALED_CHUNK_BYTES * STRIDE
 _READ_AT_ONCE: Final[int] = getattr(os, "RWF_NOWAIT", 0)
+
+
+def _never() -> bool:
+    return False
 
 
 class OpenRecording:
@@ -29,35 +34,45 @@ class OpenRecording:
     def __init__(self, handle: int, opener: Opener | None = None) -> None:
         self._handle = handle
         self._opener = opener
-        self._buffer = memoryview(bytearray(CHUNK_BYTES // SEALED_CHUNK_BYTES * STRIDE))
+        self._sealed = memoryview(bytearray(_SEALED_BYTES if opener else 0))
 
-    async def chunks(self, parts: tuple[bytes | Span, ...]) -> AsyncIterator[bytes]:
-        """The body of a plan. Raises FileGone when the file has become shorter meanwhile, or is not what was sealed."""
+    async def chunks(
+        self, parts: tuple[bytes | Span, ...], *, taken: Callable[[], bool] = _never
+    ) -> AsyncIterator[bytes | memoryview]:
+        """The body of a plan. Where `taken` says that nobody refers to what was given out before, the next chunk is read into the same memory.
+
+        Raises FileGone when the file has become shorter meanwhile, or is not what was sealed.
+        """
+        room = memoryview(b"")
         for part in parts:
             if isinstance(part, bytes):
                 yield part
                 continue
             at = part.start
             while at < part.stop:
+                if not room or not taken():
+                    room = memoryview(bytearray(CHUNK_BYTES))
                 chunk = await (
-                    self._plain(at, part.stop) if self._opener is None else self._opened(self._opener, at, part.stop)
+                    self._plain(at, part.stop, room)
+                    if self._opener is None
+                    else self._opened(self._opener, at, part.stop, room)
                 )
                 yield chunk
                 at += len(chunk)
 
-    async def _plain(self, at: int, stop: int) -> bytes:
-        wanted = self._buffer[: min(CHUNK_BYTES, stop - at)]
-        return bytes(wanted[: await self._read(wanted, at)])
+    async def _plain(self, at: int, stop: int, room: memoryview) -> memoryview:
+        wanted = room[: min(CHUNK_BYTES, stop - at)]
+        return wanted[: await self._read(wanted, at)]
 
-    async def _opened(self, opener: Opener, at: int, stop: int) -> bytes:
+    async def _opened(self, opener: Opener, at: int, stop: int, room: memoryview) -> memoryview:
         """Up to the end of the last sealed chunk of a buffer."""
         stretch = opener.stretch(
             at, min(stop, (at // SEALED_CHUNK_BYTES + CHUNK_BYTES // SEALED_CHUNK_BYTES) * SEALED_CHUNK_BYTES)
         )
-        wanted, got = self._buffer[: stretch.stop - stretch.start], 0
+        wanted, got = self._sealed[: stretch.stop - stretch.start], 0
         while got < len(wanted):
             got += await self._read(wanted[got:], stretch.start + got)
-        return opener.open(stretch, wanted)
+        return opener.open_into(stretch, wanted, room)
 
     async def _read(self, wanted: memoryview, at: int) -> int:
         """At once what is in memory; a thread waits for what is on the disk. Never 0."""

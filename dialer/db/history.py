@@ -149,43 +149,6 @@ async def recording(conn: Connection, recording_id: UUID) -> RecordingRow | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SoundRow:
-    """What must be known of a recording to hear it, its project's key included (`key_*`: null where it is not sealed). `path` is relative to the store."""
-
-    id: UUID
-    attempt_id: UUID
-    project_id: UUID
-    state: str
-    reason: str | None
-    path: str | None
-    sha256: builtins.bytes | None
-    bytes: int | None
-    duration_ms: int | None
-    ended_at: datetime | None
-    created_at: datetime
-    content_sha256: builtins.bytes | None
-    content_bytes: int | None
-    wrapped_key: builtins.bytes | None
-    key_id: UUID | None
-    key_master: str | None
-    key_wrapped: builtins.bytes | None
-
-
-SOUND = """
-select r.id, r.attempt_id, r.project_id, r.state, r.reason, r.path, r.sha256, r.bytes, r.duration_ms, r.ended_at, r.created_at, r.content_sha256,
-       r.content_bytes, r.wrapped_key, k.id as key_id, k.master as key_master, k.wrapped as key_wrapped
-from recordings r left join recording_project_keys k on k.id = r.project_key_id
-where r.id = $1
-"""
-
-
-async def sound(conn: Connection, recording_id: UUID) -> SoundRow | None:
-    """One recording to be heard."""
-    row = await conn.fetchrow(SOUND, recording_id)
-    return SoundRow(**row) if row else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class OutcomeRow:
     """How many calls of a project came to an outcome, and how long they talked."""
 

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -19,6 +20,7 @@ from hypothesis import strategies as st
 from lab.waiting import wait_until
 from recorder.errors import FileGone
 from recorder.ranges import Span, StreamPlan, parse_ranges, plan_response
+from recorder.sealing import SealingSink, new_seal
 from recorder.streaming import OpenFiles
 
 SIZE = 1000
@@ -163,6 +165,25 @@ async def test_the_reader_gives_the_planned_bytes(tmp_path: Path) -> None:
         chunks = [chunk async for chunk in file.chunks(parts)]
     assert b"".join(chunks) == b"head" + content[5:700_000] + b"tail" + content[1_000_000:]
     assert max(map(len, chunks)) <= 256 * 1024
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+async def test_memory_of_a_chunk_is_used_again_only_when_it_was_taken(tmp_path: Path, sealed: bool) -> None:
+    content, path, seal = os.urandom(900_000), tmp_path / "a.opus", new_seal(UUID(int=7)) if sealed else None
+    with path.open("wb") as file:
+        if seal is None:
+            file.write(content)
+        else:
+            sink = SealingSink(file, seal)
+            sink.write(content)
+            sink.finish()
+    parts: tuple[bytes | Span, ...] = (Span(start=10_000, stop=900_000),)
+    async with OpenFiles(most=0).of(path, path.stat().st_size, seal) as reader:
+        held = [chunk async for chunk in reader.chunks(parts)]
+        assert b"".join(held) == content[10_000:]
+        taken = [(chunk, bytes(chunk)) async for chunk in reader.chunks(parts, taken=lambda: True)]
+    assert b"".join(copy for _, copy in taken) == content[10_000:]
+    assert len({id(memoryview(chunk).obj) for chunk, _ in taken}) == 1
 
 
 async def test_a_file_that_is_gone_or_torn_is_said_before_anything_is_sent(tmp_path: Path) -> None:

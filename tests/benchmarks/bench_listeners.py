@@ -1,0 +1,102 @@
+"""Many listeners at a time, on sealed recordings by signed links: every jump is checked, opened and audited before its first byte.
+
+200 listeners at 1.5 times the speed for a minute, who jump every ten seconds: nobody's sound may run dry. 50 listeners who jump about every second: the
+first byte, 99th percentile, beside an nginx that sends the same bytes unsealed, unasked and unnoted, in turns within the same run.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import uvloop
+
+from tests.benchmarks.streaming_house import StreamingHouse, a_streaming_house
+
+SIZE, RECORDINGS = 5_400_000, 20  # half an hour each
+LISTENERS, SPEED, SECONDS = 200, 1.5, 60
+JUMPERS, ROUNDS, FIRST_BYTE_BOUND = 50, 4, 2.0
+
+
+async def listened(port: int, paths: list[str], **crowd: Any) -> dict[str, Any]:
+    """What a crowd met with."""
+    client = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "tests.benchmarks.listeners",
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    out, _ = await client.communicate(
+        json.dumps({"port": port, "paths": paths, "size": SIZE, "speed": SPEED, **crowd}).encode()
+    )
+    if client.returncode:
+        raise SystemExit(f"the listeners failed: {out.decode(errors='replace')[-500:]}")
+    seen: dict[str, Any] = json.loads(out)
+    return seen
+
+
+def p99(times_ms: list[float]) -> float:
+    """Of all of them."""
+    return sorted(times_ms)[int(len(times_ms) * 0.99)]
+
+
+async def all_heard(house: StreamingHouse, paths: list[str]) -> bool:
+    """200 listeners for a minute: nobody's sound runs dry, and each jump is a row."""
+    before = int(await house.pool.fetchval("select count(*) from audit_log"))
+    seen = await listened(house.port, paths, listeners=LISTENERS, seconds=SECONDS, stay_s=10)
+    rows = int(await house.pool.fetchval("select count(*) from audit_log")) - before
+    held: bool = seen["stalls"] == 0 and rows >= len(seen["first_byte_ms"])
+    print(
+        f"  {seen['jumps']} jumps, {rows} audit rows; p99 {p99(seen['first_byte_ms']):.0f} ms to the first byte, {p99(seen['audible_ms']):.0f} ms to a second of sound"
+    )
+    print(
+        f"{LISTENERS} listeners at {SPEED}x for {SECONDS} s | {seen['stalls']} stalls | none | - | {'ok' if held else 'MISSED'}",
+        flush=True,
+    )
+    return held
+
+
+async def first_bytes(house: StreamingHouse, paths: list[str]) -> bool:
+    """50 listeners who jump about, and the same ones at nginx."""
+    bare = [f"/bare/{number}.opus" for number in range(1, RECORDINGS + 1)]
+    ours: list[float] = []
+    theirs: list[float] = []
+    for _ in range(ROUNDS):
+        ours += (await listened(house.port, paths, listeners=JUMPERS, seconds=8, stay_s=1))["first_byte_ms"]
+        theirs += (await listened(house.nginx.port, bare, listeners=JUMPERS, seconds=8, stay_s=1))["first_byte_ms"]
+    ratio = p99(ours) / p99(theirs)
+    held = ratio <= FIRST_BYTE_BOUND
+    print(
+        f"First byte, {JUMPERS} listeners, p99 of {len(ours)} | {p99(ours):.1f} ms | nginx {p99(theirs):.1f} ms (<= {FIRST_BYTE_BOUND}x) | {ratio:.2f} | "
+        f"{'ok' if held else 'MISSED'}",
+        flush=True,
+    )
+    return held
+
+
+async def measure(folder: Path) -> int:
+    """How many figures missed."""
+    async with a_streaming_house(folder) as house:
+        sound = os.urandom(SIZE)
+        recordings = [await house.recording(number, sound, sealed=True) for number in range(1, RECORDINGS + 1)]
+        paths = [await house.link(recording) for recording in recordings]
+        held = [await first_bytes(house, paths), await all_heard(house, paths)]
+    return held.count(False)
+
+
+def main() -> int:
+    """0 when every bound is held."""
+    runs = Path(__file__).resolve().parents[2] / ".run" / "bench"
+    runs.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=runs) as folder:
+        return int(uvloop.run(measure(Path(folder))) > 0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
