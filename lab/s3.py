@@ -30,6 +30,9 @@ class S3:
         self._identities = self.directory / "identities.json"
         options = [f"-{name}.port={port}" for name, port in ports.items()]
         options += [f"-{name}.port.grpc={free_port(self)}" for name in _PORTS]
+        # What else it would open by itself, on ports and names that are the same for all.
+        options += ["-s3.port.iceberg=0", "-s3.port.lance=0"]
+        options += [f"-{name}.localSocket={self.directory}/{name}.sock" for name in ("filer", "s3")]
         self._child = ChildProcess(
             [
                 _program(), "server", f"-dir={self.directory}", "-ip=127.0.0.1", "-ip.bind=127.0.0.1", "-filer", "-s3", *options,
