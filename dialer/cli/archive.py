@@ -12,7 +12,7 @@ import typer
 
 from campaigns.masking import mask
 from dialer.cli import archive_handover as handing
-from dialer.cli.archive_work import at_hand, bar, day_of, keys_of, ledger_of, place_of, settings_of, source_of
+from dialer.cli.archive_work import all_of, at_hand, bar, day_of, keys_of, ledger_of, place_of, settings_of, source_of
 from dialer.cli.office import Office, in_office, now, shown, uuid_of
 from dialer.cli.output import Output
 from dialer.domain.errors import BadRequest
@@ -316,7 +316,9 @@ def restore_volume(
 @app.command("rebuild")
 def rebuild_ledger(
     context: typer.Context,
-    sources: Annotated[list[str], typer.Argument(help="Drives or images of volumes.")],
+    sources: Annotated[
+        list[str], typer.Argument(help="Drives or images of volumes; s3://bucket/folder: all images that lie there.")
+    ],
     without_archive_keys: Annotated[
         bool,
         typer.Option(
@@ -328,9 +330,15 @@ def rebuild_ledger(
     """Write into the ledger what volumes say and it does not know: after the database was lost. What was deleted stays deleted."""
 
     async def work(office: Office) -> Any:
-        places = [source_of(one) or Path(one) for one in sources]
+        places = [place for one in sources for place in await asyncio.to_thread(all_of, one)]
         archive_keys = None if without_archive_keys else office.deps.archive_keys
-        return await rebuild(ledger_of(office), places, keys=office.deps.file_keys, archive_keys=archive_keys)
+        return await rebuild(
+            ledger_of(office),
+            places,
+            work=settings_of(office).archive_dir / "work",
+            keys=office.deps.file_keys,
+            archive_keys=archive_keys,
+        )
 
     found = in_office(work)
     context.obj.output.rows(

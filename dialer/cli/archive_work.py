@@ -15,7 +15,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from dialer.cli.office import Office, actor, now
 from dialer.db import audit_trail
 from dialer.domain.errors import BadRequest
-from recorder.archive.bucket import Place, Stored
+from recorder.archive.bucket import Bucket, Place, Stored
 from recorder.archive.building import ArchiveSettings
 from recorder.archive.building import Progress as Advance
 from recorder.archive.ledger import ArchiveLedger, DiscCopy
@@ -47,6 +47,17 @@ def source_of(given: str | None) -> Path | None:
 def place_of(given: str) -> Path | Place:
     """A folder, or a bucket. ArchiveError `bucket_address_invalid`."""
     return Place.of(given) if given.startswith("s3://") else Path(given)
+
+
+def all_of(given: str) -> list[Path | Stored]:
+    """What to rebuild from: a drive or an image, or every image in a bucket's folder. Blocking. ArchiveError, BadRequest `bucket_empty`."""
+    if not given.startswith("s3://"):
+        return [source_of(given) or Path(given)]
+    place = Place.of(given)
+    found = Bucket(place.bucket).images(place.prefix)
+    if not found:
+        raise BadRequest("bucket_empty", f"There is no image in {given}: is it the folder that was given to --to?")
+    return list(found)
 
 
 def at_hand(copy: DiscCopy) -> Path | Stored | None:

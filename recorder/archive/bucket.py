@@ -139,6 +139,14 @@ class Bucket:
                 )["VersionId"]
         return Stored(bucket=self._name, key=key, version=there)
 
+    def images(self, prefix: str) -> list[Stored]:
+        """The newest version of every image whose key begins so, in the order of the keys. Raises ArchiveError `bucket_unknown`."""
+        with _said(self._name):
+            pages = self._s3.get_paginator("list_object_versions").paginate(Bucket=self._name, Prefix=prefix)
+            found = [one for page in pages for one in page.get("Versions", []) if one["IsLatest"]]
+        keys = sorted((one["Key"], one["VersionId"]) for one in found if one["Key"].endswith(".iso"))
+        return [Stored(bucket=self._name, key=key, version=version) for key, version in keys]
+
     def _there(self, key: str, size: int, sha256: bytes) -> str | None:
         """The version of a whole image that an earlier try has put there."""
         for version in self._s3.list_object_versions(Bucket=self._name, Prefix=key).get("Versions", []):

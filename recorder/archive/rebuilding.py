@@ -14,6 +14,7 @@ from uuid import UUID
 
 from recorder.archive import catalogue
 from recorder.archive.bag import MANIFEST, read_manifest
+from recorder.archive.bucket import Bucket, Stored
 from recorder.archive.erasing import ArchiveKeys, unwrap_from_disc
 from recorder.archive.iso import Iso
 from recorder.archive.key_tree import KeyTree
@@ -41,8 +42,9 @@ class Rebuilt:
 
 async def rebuild(
     ledger: ArchiveLedger,
-    sources: Sequence[Path],
+    sources: Sequence[Path | Stored],
     *,
+    work: Path,
     keys: FileKeys | None = None,
     archive_keys: ArchiveKeys | None = None,
 ) -> list[Rebuilt]:
@@ -50,15 +52,34 @@ async def rebuild(
 
     Each volume is read as a whole first; one with a fault is refused (repair its image before). Rows that are there are left as they are. The state of
     a new recording is `archived`, or `deleted` where the archive's keys say that it was erased. `keys` open sealed rows. Without `archive_keys` (they
-    are lost) what was sealed comes back as a row that nobody can open, and what was erased as if it had not been.
+    are lost) what was sealed comes back as a row that nobody can open, and what was erased as if it had not been. An object in a bucket is fetched into
+    the folder `work` to be read, and goes from there again.
 
-    Raises Damaged `volume_damaged`, `archive_key_wrong`, ArchiveError `archive_keys_missing` and those of `ArchiveKeys.tree`, KeysRefused.
+    Raises Damaged `volume_damaged`, `archive_key_wrong`, ArchiveError `archive_keys_missing` and those of `ArchiveKeys.tree` and `Bucket`, KeysRefused.
     """
     tree = None if archive_keys is None else await archive_keys.tree()
     done = []
     for number, source in enumerate(sources, 1):
-        done.append(await _rebuild_from(ledger, source, number, keys, tree))
+        if isinstance(source, Stored):
+            copy, fetched = _Copy(kind="s3", location=source.location, number=number), work / "rebuilding.iso"
+            try:
+                await asyncio.to_thread(Bucket(source.bucket).download, source, fetched)
+                done.append(await _rebuild_from(ledger, fetched, copy, keys, tree))
+            finally:
+                await asyncio.to_thread(fetched.unlink, missing_ok=True)
+        else:
+            copy = _Copy(kind="folder", location=str(source), number=number)
+            done.append(await _rebuild_from(ledger, source, copy, keys, tree))
     return done
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Copy:
+    """What the ledger will know of the copy that was read."""
+
+    kind: str
+    location: str
+    number: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +97,7 @@ class _Volume:
 
 
 async def _rebuild_from(
-    ledger: ArchiveLedger, source: Path, number: int, keys: FileKeys | None, tree: KeyTree | None
+    ledger: ArchiveLedger, source: Path, copy: _Copy, keys: FileKeys | None, tree: KeyTree | None
 ) -> Rebuilt:
     volume = await _read(source, keys)
     rows, label = volume.rows, volume.label
@@ -99,7 +120,7 @@ async def _rebuild_from(
             sum(row["recording"]["bytes"] for row in rows), at, ledger.by, volume.rows_sha256, volume.data_bytes, volume.data_sha256,
         )  # fmt: skip
         await conn.executemany(_ITEM, [(volume.id, *_item(row["recording"]), row.get("number")) for row in rows])
-        await conn.execute(_COPY, volume.id, number, str(source), at)
+        await conn.execute(_COPY, volume.id, copy.number, copy.kind, copy.location, at)
         await conn.execute(_LABELS_GO_ON, int(label[1:]))
         await ledger.audit(conn, "ledger_rebuilt", label, {"recordings": len(rows), "new": new, "erased": erased})
     return Rebuilt(label=label, recordings=len(rows), new=new, erased=erased)
@@ -223,7 +244,7 @@ on conflict do nothing
 """
 _COPY: Final = """
 insert into archive_copies (volume_id, number, state, kind, location, written_at, verified_at)
-values ($1, $2, 'verified', 'folder', $3, $4, $4) on conflict do nothing
+values ($1, $2, 'verified', $3, $4, $5, $5) on conflict do nothing
 """
 
 

@@ -147,6 +147,8 @@ async def test_a_run_puts_a_copy_into_a_folder_and_one_into_a_bucket_and_both_ar
         assert waihu("archive", "verify", "W000001-2")[0] == Exit.OK
         (tmp_path / "nas" / "W000001-1.iso").unlink()
         assert waihu("archive", "restore", str(call))[1]["restored"] == 1
+        assert "bucket_empty" in waihu("archive", "rebuild", f"{bucket}/nothing")[1]
+        assert waihu("archive", "rebuild", bucket)[1] == [{"label": "W000001", "recordings": 1, "new": 0, "erased": 0}]
         assert "bucket_locked" in waihu("archive", "destroyed", "W000001-2", "--why", "over")[1]
 
     await asyncio.to_thread(work)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import shutil
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -21,11 +22,14 @@ from recorder.archive.bucket import Bucket, Lock, Place, Stored
 from recorder.archive.copying import Step
 from recorder.archive.ledger import DiscCopy
 from recorder.archive.media import Medium
+from recorder.archive.rebuilding import rebuild
 from recorder.archive.rotation import Report, Targets, rotate
 from recorder.archive.states import CopyState
 from recorder.errors import ArchiveError
+from recorder.file_keys import FileKeys
+from recorder.keyring import KeySource
 from tests.recorder.archive.house import House
-from tests.recorder.archive_builders import a_stored_recording, state_of
+from tests.recorder.archive_builders import a_sealed_recording, a_stored_recording, sound_of, state_of
 from tests.recorder.builders import PROJECT, a_project
 
 if TYPE_CHECKING:
@@ -309,3 +313,31 @@ async def test_an_object_that_is_not_what_was_written_is_found_and_another_copy_
     assert "does not have" in faults[0].problem
     volume = await house.ledger.volume(first.label)
     assert hashlib.sha256((await house.copier().image(volume)).read_bytes()).digest() == volume.image_sha256
+
+
+async def test_the_database_and_the_store_lost_the_bucket_and_the_key_files_give_all_of_it_back(
+    house: House, locked: Place
+) -> None:
+    source = KeySource(path=house.root / "recording.keys")
+    source.make("master-1")
+    house.keys = FileKeys(source)
+    await a_project(house.pool)
+    at = today() - timedelta(days=1)
+    calls = [await a_sealed_recording(house.pool, house.store, house.keys, number, at=at) for number in (1, 2)]
+    sounds = [await sound_of(house.pool, house.store, house.keys, call) for call in calls]
+    await rotated(house, *both(locked))
+    await house.pool.execute(
+        "truncate projects, attempts, live_attempts, recordings, recording_project_keys, archive_volumes, archive_items, archive_copies, "
+        "archive_copy_events cascade"
+    )
+    shutil.rmtree(house.store)
+    images = Bucket(locked.bucket).images(f"{locked.prefix}/")
+    assert [one.key.rpartition("/")[2] for one in images] == ["W000001-1.iso", "W000001-2.iso"]
+    work = house.root / "work"
+    done = await rebuild(house.ledger, images, work=work, keys=house.keys, archive_keys=house.archive_keys)
+    assert [one.new for one in done] == [2, 0]
+    assert list(work.iterdir()) == []
+    assert (await house.restorer().volume("W000001")).restored == 2
+    assert [await sound_of(house.pool, house.store, house.keys, call) for call in calls] == sounds
+    for copy in await house.ledger.copies():
+        assert (await house.copier().verify(copy, Stored.at(copy.location or "")))[1] == ()

@@ -69,7 +69,7 @@ async def lose_the_database(house: House) -> None:
 
 async def bring_back(house: House, *discs: Path) -> None:
     """The ledger, then the files."""
-    await rebuild(house.ledger, discs, keys=house.keys, archive_keys=house.archive_keys)
+    await rebuild(house.ledger, discs, work=house.root, keys=house.keys, archive_keys=house.archive_keys)
     for disc in discs:
         await house.restorer(disc).volume((await house.ledger.volumes())[0].label)
 
@@ -94,7 +94,9 @@ async def test_the_database_dropped_discs_and_key_files_give_every_row_back_and_
     before = await rows(sealing)
     await lose_the_database(sealing)
     disc = sealing.drive("W000001-2").path
-    [done] = await rebuild(sealing.ledger, [disc], keys=sealing.keys, archive_keys=sealing.archive_keys)
+    [done] = await rebuild(
+        sealing.ledger, [disc], work=sealing.root, keys=sealing.keys, archive_keys=sealing.archive_keys
+    )
     assert (done.recordings, done.new, done.erased) == (4, 4, 0)
     assert await rows(sealing) == before
     await sealing.restorer(disc).volume("W000001")
@@ -110,7 +112,9 @@ async def test_a_deleted_recording_stays_deleted_after_a_rebuild_and_the_others_
     assert await delete(sealing, gone) == 1
     await lose_the_database(sealing)
     disc = sealing.drive("W000001-1").path
-    [done] = await rebuild(sealing.ledger, [disc], keys=sealing.keys, archive_keys=sealing.archive_keys)
+    [done] = await rebuild(
+        sealing.ledger, [disc], work=sealing.root, keys=sealing.keys, archive_keys=sealing.archive_keys
+    )
     assert (done.new, done.erased) == (4, 1)
     assert await state_of(sealing.pool, gone) == "deleted"
     with pytest.raises(ArchiveError) as refused:
@@ -131,7 +135,9 @@ async def test_a_recording_that_is_not_sealed_stays_deleted_too(archive: House) 
     await archive.release(calls)
     assert await delete(archive, calls[0]) == 1
     await lose_the_database(archive)
-    [done] = await rebuild(archive.ledger, [archive.drive("W000001-1").path], archive_keys=archive.archive_keys)
+    [done] = await rebuild(
+        archive.ledger, [archive.drive("W000001-1").path], work=archive.root, archive_keys=archive.archive_keys
+    )
     assert (done.new, done.erased) == (3, 1)
     assert [await state_of(archive.pool, call) for call in calls] == ["deleted", "archived", "archived"]
 
@@ -150,7 +156,7 @@ async def test_an_older_copy_of_the_key_file_opens_what_was_made_since_and_forge
     await lose_the_database(sealing)
     shutil.copy(older, sealing.archive_keys.path)
     discs = [sealing.drive(name).path for name in ("W000001-1", "W000002-1")]
-    done = await rebuild(sealing.ledger, discs, keys=sealing.keys, archive_keys=sealing.archive_keys)
+    done = await rebuild(sealing.ledger, discs, work=sealing.root, keys=sealing.keys, archive_keys=sealing.archive_keys)
     assert [one.erased for one in done] == [0, 0]
     for disc, label in zip(discs, ("W000001", "W000002"), strict=True):
         await sealing.restorer(disc).volume(label)
@@ -185,7 +191,9 @@ async def test_after_a_projects_keys_are_destroyed_no_disc_opens_with_all_key_fi
         await sound_of(sealing.pool, sealing.store, sealing.keys, next(iter(sounds)))
     assert refused.value.error_id == "recording_key_destroyed"
     await lose_the_database(sealing)
-    [done] = await rebuild(sealing.ledger, [disc], keys=sealing.keys, archive_keys=sealing.archive_keys)
+    [done] = await rebuild(
+        sealing.ledger, [disc], work=sealing.root, keys=sealing.keys, archive_keys=sealing.archive_keys
+    )
     assert done.erased == 4
     assert await sealing.pool.fetchval("select count(*) from recordings where wrapped_key is not null") == 0
 
@@ -241,7 +249,7 @@ async def test_with_the_archives_key_file_lost_for_good_rows_come_back_and_seale
     before = await sealing.pool.fetch("select id, sha256, attempt_id from recordings order by id")
     await lose_the_database(sealing)
     sealing.archive_keys.path.unlink()
-    [done] = await rebuild(sealing.ledger, [sealing.drive("W000001-1").path], keys=sealing.keys)
+    [done] = await rebuild(sealing.ledger, [sealing.drive("W000001-1").path], work=sealing.root, keys=sealing.keys)
     assert done.new == 2
     assert await sealing.pool.fetch("select id, sha256, attempt_id from recordings order by id") == before
     assert await sealing.pool.fetchval("select count(*) from recordings where wrapped_key is not null") == 0
