@@ -76,6 +76,7 @@ def test_list_is_dialled_to_its_end_and_every_book_agrees(name: str, mode: str) 
     assert result["answered"] == result["carrier_answered"] == result["recordings"] + result["gone_before_a_sound"] > 0
     assert 0 < result["archive"]["recordings"] <= result["recordings"]
     assert result["archive"]["copies"] == 2 * result["archive"]["volumes"] == 2
+    assert result["pauses"]["count"] == sum(result["pauses"]["ended_by"].values()) >= result["pauses"]["asked"]
     assert 0 < result["utilisation"] < 1
     assert 0.9 * result["bridged"] < sum(result["dispositions"].values()) <= result["bridged"]
     assert result["forecast"].keys() >= {"utilisation_percent", "abandoned_percent"}

@@ -17,6 +17,7 @@ from dialer.domain.states import AgentState, CallState
 from dialer.engine.clock import SystemClock
 from dialer.engine.desk import pausing
 from dialer.engine.floor import Call
+from lab.postgres import Postgres
 from tests.integration.engine.conftest import Stage
 from tests.integration.engine.scripted import Channel
 
@@ -302,6 +303,26 @@ async def test_a_call_that_ended_in_a_pause_while_no_engine_lived_has_its_pause_
     await stage.start()
     await stage.ended_row(call.attempt_id)
     assert [row["ended_by"] for row in await rows(stage)] == ["call_end"]
+
+
+async def test_a_pause_while_postgresql_is_away_is_a_pause_and_its_row_comes_later(
+    stage: Stage, postgres: Postgres
+) -> None:
+    await stage.start(lease_s=60.0)
+    call, agent_id = await talking(stage)
+    postgres.kill()
+    try:
+        await stage.engine.execute(card(agent_id))
+        assert channel_of(stage, call).muted
+        await stage.engine.execute(ResumeRecording(agent_id=agent_id))
+        await stage.engine.execute(PauseRecording(agent_id=agent_id, reason="identity_number"))
+    finally:
+        await postgres.start()
+    await stage.until(lambda: len(stage.engine.parts.journal) == 0, "the journal", timeout_s=20)
+    assert [(row["reason"], row["ended_by"]) for row in await rows(stage)] == [
+        ("card_number", "agent"),
+        ("identity_number", None),
+    ]
 
 
 async def test_the_mark_on_the_channel_holds_nothing_that_was_typed(stage: Stage) -> None:

@@ -126,7 +126,8 @@ async def test_what_is_said_in_a_pause_is_in_neither_leg_and_the_time_axis_is_ke
         late_ms = ms(gap.at) - place_ms(call, told)
         early_ms = place_ms(call, word) - ms(gap.at + gap.foreign)
         sys.stdout.write(
-            f"leg {side}: sound until {late_ms:+.0f} ms after 'paused' was said, and from {-early_ms:+.0f} ms after the word to resume\n"
+            f"leg {side}: sound until {late_ms:+.0f} ms after 'paused' was said, and from {-early_ms:+.0f} ms after the word to resume; "
+            f"time axis off by {gap.foreign - gap.missing} samples\n"
         )
         silent_ms, said_ms = ms(gap.foreign), place_ms(call, word) - place_ms(call, told)
         assert silent_ms >= said_ms + TAIL_MS, "all of it, and what was on its way"
