@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from multiprocessing.context import ForkServerProcess
 
 KILLS = 2_000
-_LANES = 2
+_LANES = 4
 _NEW_CALLS = 3
 _SETTLE_EVERY = 40
 _LONGEST_LIFE_S = 120.0
@@ -150,7 +150,7 @@ def _children(pid: int | None) -> list[int]:
 
 async def kill_the_intake(plan: Plan, server: Postgres) -> list[Figure]:
     """All lanes, side by side."""
-    wanted = plan.count(KILLS, least=_LANES)
+    wanted = plan.count(KILLS, least=4)
     kinds = await asyncio.to_thread(all_kinds)
     _forks.set_forkserver_preload([__name__])
     done = 0
