@@ -52,7 +52,8 @@ def main(words: Sequence[str]) -> int:
         parser.error(f"no part is called {' or '.join(sorted(unknown))}: there are {', '.join(PARTS)}")
     # What the recorder says to its operator while it is hurt is no news here.
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
-    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # connections that ended with a killed server
+    for name in ("asyncio", "asyncpg.pool"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # connections that ended with a killed server
     enrol(_RUNS)
     console = Console(highlight=False)
     told: list[tuple[str, list[Figure], float]] = []
