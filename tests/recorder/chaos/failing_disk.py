@@ -28,13 +28,13 @@ from tests.recorder.chaos.calls import Spool, all_kinds
 from tests.recorder.chaos.failing_calls import Answering, ask_before_touching_files
 from tests.recorder.chaos.figures import Figure, Plan, none_of
 
-ERRORS = 4_000
+ERRORS = 2_000
 _CHECKOUT = Path(__file__).resolve().parents[3]
-_PHASES = (0.0, 0.01, 0.05, 0.3, 1.0)
+_PHASES = (0.0, 0.01, 0.05, 0.1, 0.3, 1.0)
 """Chances of a call to fail."""
 _PHASE_S = 0.5
 _WAITING = 12
-_LONGEST_S = 900.0
+_LONGEST_S = 1_800.0
 _SETTLE_S = 60.0
 
 
