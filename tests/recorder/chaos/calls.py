@@ -118,6 +118,11 @@ class Spool:
             await self.pool.execute(_ENDS, call, TALK_S)
             self.calls[call] = self.open[call] = kind
 
+    async def waiting(self) -> int:
+        """Calls whose legs are to be taken in still. (Those without legs are found when their hang-up is two minutes old, or all is to be settled.)"""
+        with_legs = [call for call, kind in self.open.items() if kind.legs]
+        return int(await self.pool.fetchval(_WAITING, with_legs))
+
     async def look(self) -> Found:
         """In the middle of it: every call has its legs, or what came of them."""
         rows = await self._rows(self.open)
@@ -208,6 +213,10 @@ class Spool:
 
 _ENDS = """
 update attempts set state = 'ended', outcome = 'talked', ended_at = answered_at + make_interval(secs => $2) where id = $1
+"""
+_WAITING = """
+select count(*) from unnest($1::uuid[]) as w(id) left join recordings r on r.attempt_id = w.id
+where r.attempt_id is null or r.state = 'pending' or (r.state = 'stored' and r.verified_at is null)
 """
 _ROWS = """
 select attempt_id, state, reason, path, sha256, verified_at, project_key_id, wrapped_key from recordings where attempt_id = any($1)

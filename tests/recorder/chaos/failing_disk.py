@@ -106,19 +106,13 @@ async def break_the_disk(plan: Plan, server: Postgres) -> list[Figure]:
 async def _feed(plan: Plan, spool: Spool, failed: Counter[str], wanted: int) -> None:
     ends, told = time.monotonic() + _LONGEST_S, 0
     while failed.total() < wanted and time.monotonic() < ends:
-        waiting = await spool.pool.fetchval(_UNSETTLED)
+        waiting = await spool.waiting()
         if waiting < _WAITING:
             await spool.come(_WAITING - waiting)
         if failed.total() >= told + max(1, wanted // 10):
             told = failed.total()
             plan.say(f"{told} of {wanted} errors, {len(spool.calls)} calls")
         await asyncio.sleep(0.05)
-
-
-_UNSETTLED = """
-select count(*) from attempts a left join recordings r on r.attempt_id = a.id
-where r.attempt_id is null or r.state = 'pending' or (r.state = 'stored' and r.verified_at is null)
-"""
 
 
 async def run(plan: Plan) -> list[Figure]:
