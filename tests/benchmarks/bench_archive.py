@@ -4,7 +4,6 @@
   recordings. Error correction and reading back are shown besides: they are done while nobody waits.
 - Verify: the image read as a whole, whole hash and each file's. Bound: openssl sha256 of the image. Neither from memory.
 - One call out of a full BD, with cold structures.
-- A million random operations on the model of store and archive.
 """
 
 from __future__ import annotations
@@ -23,12 +22,10 @@ from typing import TypeVar
 
 from recorder.archive.building import Step, check
 from recorder.archive.image import write_image
-from recorder.archive.iso import Iso
 from recorder.archive.media import SECTOR, Medium
 from recorder.archive.reading import copy_out
 from tests.benchmarks.bench_recorder import Line, a_folder
 from tests.benchmarks.database import a_database
-from tests.recorder.archive import model
 from tests.recorder.archive.house import House
 from tests.recorder.archive_builders import a_stored_recording
 from tests.recorder.builders import a_project, now
@@ -39,8 +36,6 @@ BUILD_GOAL = 0.4
 VERIFY_GOAL = 0.45
 FULL_RECORDINGS = 80_000
 ONE_CALL_S = 2.0
-OPERATIONS = 1_000_000
-FLIPS = 400
 
 T = TypeVar("T")
 
@@ -96,7 +91,6 @@ async def build_and_verify() -> list[Line]:
             faults = await check(house.ledger, volume, image, lambda *_: None)
             verify_s = time.perf_counter() - began
             assert not faults
-            found, flips_s = await flips(house, volume.label)
             image_mb = (volume.image_bytes or 0) / 1e6
     bound = f"cp+openssl sha256 {size_mb / bound_s:.0f} MB/s"
     correction_s, check_s = (
@@ -108,34 +102,7 @@ async def build_and_verify() -> list[Line]:
         Line(name="Volume, error correction", figure=f"{size_mb / correction_s:.0f} MB/s", bound=f"{bound} (shown)", ratio=bound_s / correction_s, wanted=None),
         Line(name="Volume, first reading back", figure=f"{image_mb / check_s:.0f} MB/s", bound="(shown)", ratio=1, wanted=None),
         Line(name="Volume verified, whole and file by file", figure=f"{image_mb / verify_s:.0f} MB/s", bound=f"openssl sha256 {image_mb / openssl_s:.0f} MB/s", ratio=openssl_s / verify_s, wanted=VERIFY_GOAL),
-        Line(name=f"Flipped bits found, of {FLIPS}", figure=f"{found} in {flips_s:.0f} s", bound="all", ratio=found / FLIPS, wanted=1.0),
     ]  # fmt: skip
-
-
-async def flips(house: House, label: str) -> tuple[int, float]:
-    """Single bits of a small volume, flipped one after the other; those found and, inside a recording, named."""
-    await house.recordings(4, first=RECORDINGS)
-    volume = await house.builder().build(await house.planned(Medium.BD))
-    assert volume.label != label
-    image = house.settings.image(volume.label)
-    content = bytearray(image.read_bytes())
-    with Iso(image) as iso:
-        calls = {path: (entry.start, entry.start + entry.bytes) for path, entry in iso.walk() if path.endswith(".opus")}
-    chance, found = random.Random(2), 0
-    began = time.perf_counter()
-    for _ in range(FLIPS):
-        place, bit = chance.randrange(len(content)), chance.randrange(8)
-        with image.open("r+b") as file:
-            file.seek(place)
-            file.write(bytes([content[place] ^ (1 << bit)]))
-        named = {fault.path for fault in await check(house.ledger, volume, image, lambda *_: None)}
-        inside = {path for path, (start, stop) in calls.items() if start <= place < stop}
-        found += bool(named) and inside <= named
-        with image.open("r+b") as file:
-            file.seek(place)
-            file.write(content[place : place + 1])
-    assert await check(house.ledger, volume, image, lambda *_: None) == ()
-    return found, time.perf_counter() - began
 
 
 def one_call() -> list[Line]:
@@ -164,25 +131,10 @@ def one_call() -> list[Line]:
     ]  # fmt: skip
 
 
-def operations() -> list[Line]:
-    """The model; it raises where a file goes unlawfully."""
-    done, seconds = timed(lambda: model.run(OPERATIONS, 1))
-    figure = f"{done['release']} released, {done['expire']} deleted"
-    return [
-        Line(
-            name=f"{OPERATIONS:,} random operations, none unlawful",
-            figure=figure,
-            bound=f"{seconds:.0f} s",
-            ratio=1,
-            wanted=1.0,
-        )
-    ]
-
-
 def main() -> int:
     """Print the figures."""
     lines = []
-    for part in (operations, lambda: asyncio.run(build_and_verify()), one_call):
+    for part in (lambda: asyncio.run(build_and_verify()), one_call):
         for line in part():
             print(line, flush=True)
             lines.append(line)
