@@ -16,7 +16,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TypeVar
 
@@ -131,14 +131,19 @@ def one_call() -> list[Line]:
     ]  # fmt: skip
 
 
+def figures() -> Iterator[Line]:
+    """Part by part."""
+    yield from asyncio.run(build_and_verify())
+    yield from one_call()
+
+
 def main() -> int:
     """Print the figures."""
-    lines = []
-    for part in (lambda: asyncio.run(build_and_verify()), one_call):
-        for line in part():
-            print(line, flush=True)
-            lines.append(line)
-    return int(any(line.wanted is not None and line.ratio < line.wanted for line in lines))
+    missed = 0
+    for line in figures():
+        print(line, flush=True)
+        missed |= line.wanted is not None and line.ratio < line.wanted
+    return missed
 
 
 if __name__ == "__main__":

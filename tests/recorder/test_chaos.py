@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import random
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,7 +16,7 @@ from lab.postgres import Postgres
 from recorder.paths import leg_paths
 from tests.recorder.builders import Running, a_project, settings
 from tests.recorder.chaos import __main__ as command
-from tests.recorder.chaos import failing_disk, flips, kills, rotation
+from tests.recorder.chaos import failing_disk, flips, kills, ledger_operations, rotation
 from tests.recorder.chaos.calls import Spool, all_kinds
 from tests.recorder.chaos.figures import Figure, Plan
 from tests.recorder.chaos.sectors import lost_sectors
@@ -36,10 +37,25 @@ def broken(figures: list[Figure]) -> list[str]:
 
 @pytest.mark.faults
 @pytest.mark.parametrize(
-    "part", [kills.kill_the_intake, failing_disk.break_the_disk, rotation.kill_the_rotation, flips.flip_bits]
+    "part",
+    [
+        kills.kill_the_intake,
+        failing_disk.break_the_disk,
+        rotation.kill_the_rotation,
+        flips.flip_bits,
+        ledger_operations.operate_on_the_ledger,
+    ],
 )
 async def test_each_part_holds_in_small(part: kills.Part, postgres: Postgres, plan: Plan) -> None:
     assert broken(await part(plan, postgres)) == []
+
+
+@pytest.mark.faults
+async def test_a_file_that_goes_unlawfully_is_seen(
+    postgres: Postgres, plan: Plan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("recorder.removals.may_release", lambda *_: "")
+    assert broken(await ledger_operations.operate_on_the_ledger(replace(plan, share=0.03), postgres))
 
 
 @pytest.mark.services

@@ -1,4 +1,4 @@
-"""A million random operations on store, archive and their people, on the model beside the tests; it raises where a file goes unlawfully."""
+"""Random operations on store, archive and their people: a million on the model beside the tests, and some on the real ledger with real files."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import asyncio
 from collections import Counter
 from concurrent.futures import ProcessPoolExecutor
 
+from tests.databases import a_server
 from tests.recorder.archive import model
 from tests.recorder.chaos.figures import Figure, Plan, none_of
+from tests.recorder.chaos.ledger_operations import operate_on_the_ledger
 
 OPERATIONS = 1_000_000
 _WORLDS = 8
@@ -21,8 +23,8 @@ def _world(operations: int, seed: int) -> Counter[str] | str:
         return f"seed {seed}: {violation}"
 
 
-async def run(plan: Plan) -> list[Figure]:
-    """Eight worlds with seeds of their own."""
+async def operate_on_the_model(plan: Plan) -> list[Figure]:
+    """Eight worlds with seeds of their own. The decisions are the product's."""
     wanted = plan.count(OPERATIONS, least=_WORLDS)
     chance, loop = plan.chance("operations"), asyncio.get_running_loop()
     done, problems = Counter[str](), list[str]()
@@ -44,7 +46,14 @@ async def run(plan: Plan) -> list[Figure]:
     )  # fmt: skip
     plan.say(f"of the operations: {shown}")
     return [
-        Figure(name="random operations", figure=f"{done.total():,}", demand=f">= {wanted:,}", kept=done.total() >= wanted),
+        Figure(name="random operations on the model", figure=f"{done.total():,}", demand=f">= {wanted:,}", kept=done.total() >= wanted),
         Figure(name="  released with two verified copies, or deleted after lawful expiry", figure=f"{done['release']:,} and {done['expire']:,}"),
         none_of("  files gone otherwise, or under hold", problems, plan),
     ]  # fmt: skip
+
+
+async def run(plan: Plan) -> list[Figure]:
+    """Both."""
+    figures = await operate_on_the_model(plan)
+    async with a_server(plan.run_dir) as server:
+        return figures + await operate_on_the_ledger(plan, server)
