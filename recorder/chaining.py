@@ -65,7 +65,11 @@ async def chain_on(conn: Conn, ring: Keyring | None, *, at: datetime) -> int:
     return len(rows)
 
 
-_HEADS = "select position, hash, at, master, public_key, signature from recording_heads order by position desc limit $1"
+# A time that Python cannot hold was not signed: the nearest one that it can is not what the signature is over.
+_HEADS = """
+select position, hash, greatest(least(at, '9999-12-30 00:00+00'), '0001-01-02 00:00+00') as at, master, public_key, signature
+from recording_heads order by position desc limit $1
+"""
 
 
 async def heads(conn: Conn, *, limit: int) -> list[Head]:

@@ -122,6 +122,14 @@ async def test_heads_that_were_signed_by_another_key_are_found(pool: Pool, tmp_p
 
 
 @pytest.mark.services
+@pytest.mark.parametrize("moment", ["2026-03-10", "20000-01-01", "4000-01-01 BC", "infinity"])
+async def test_a_head_with_another_time_is_found(pool: Pool, tmp_path: Path, moment: str) -> None:
+    await a_chain(pool, tmp_path)
+    await behind_its_back(pool, f"update recording_heads set at = '{moment}' where position = 4")
+    assert (await checked(pool)).unsigned_heads == (4,)
+
+
+@pytest.mark.services
 async def test_a_cut_end_is_found_by_a_head_that_was_kept_elsewhere(pool: Pool, tmp_path: Path) -> None:
     await a_chain(pool, tmp_path)
     async with pool.acquire() as conn:

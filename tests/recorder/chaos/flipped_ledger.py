@@ -53,7 +53,11 @@ async def in_the_ledger(bench: Bench, plan: Plan, count: int) -> Tally:
                 await conn.execute("set local session_replication_role = replica")
                 call = await _flip_in(conn, table, column, chance)
                 if call is not None:
-                    tally.judge(f"{table}.{column}", call, await found(), call if table != "recording_heads" else None)
+                    try:
+                        named = await found()
+                    except (asyncpg.PostgresError, ValueError, OverflowError) as error:
+                        call, named = f"{call}: the check itself fails, {error!r}", set()
+                    tally.judge(f"{table}.{column}", call, named, call if table != "recording_heads" else None)
             finally:
                 await transaction.rollback()
             if call is None:
