@@ -82,7 +82,10 @@ class Hurt:
         with self._disc.open("r+b") as file:
             for sector in lost:
                 file.seek(sector * SECTOR)
-                file.write(noise.randbytes(SECTOR) if number % 2 else bytes(SECTOR))
+                was = file.read(SECTOR)
+                file.seek(sector * SECTOR)
+                empty = number % 2 == 0 and was != bytes(SECTOR)  # what is empty already would be lost without a trace
+                file.write(bytes(SECTOR) if empty else noise.randbytes(SECTOR))
 
 
 def _hash(path: Path) -> bytes:
