@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, TypeVar
 from uuid import UUID
 
 import asyncpg
@@ -32,6 +32,9 @@ from recorder.steps import Ending, Step
 
 if TYPE_CHECKING:
     from recorder.ledger import LedgerPool
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 log = structlog.get_logger(__name__)
 
@@ -106,16 +109,11 @@ class Recorder:
     async def start(self) -> None:
         """Take the spool and begin; a back-log is worked off afterwards. Without `keys` recordings are not sealed.
 
-        Raises SpoolInUse, StoreRefused when a directory cannot be made, KeysRefused when the keys cannot be used.
+        Raises SpoolInUse, StoreRefused when a directory cannot be made or opened, KeysRefused when the keys cannot be used.
         """
-        try:
-            await asyncio.to_thread(self._make_directories)
-        except OSError as error:
-            raise StoreRefused(
-                "directory_refused", f"A recording directory cannot be made ({error}): check rights and mounts."
-            ) from error
+        await self._in_directories(self._make_directories)
         await self._prepare_keys()
-        self._lock = await asyncio.to_thread(spool.lock_spool, self._settings.spool_dir)
+        self._lock = await self._in_directories(spool.lock_spool, self._settings.spool_dir)
         await self._watch.look()
         self._run("recorder-room", self._every(self._settings.space_every_s, self._watch.look))
         if self._releaser is not None:
@@ -144,6 +142,14 @@ class Recorder:
         async with asyncio.timeout(self._settings.ledger_timeout_s), self._pool.acquire() as conn:
             while await chaining.chain_on(conn, ring, at=self._clock()) == chaining.BATCH:
                 pass
+
+    async def _in_directories(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return await asyncio.to_thread(work, *args, **kwargs)
+        except OSError as error:
+            raise StoreRefused(
+                "directory_refused", f"A recording directory cannot be used ({error}): check rights and mounts."
+            ) from error
 
     async def _prepare_keys(self) -> None:
         if self._keys is None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +14,7 @@ import asyncpg
 import pytest
 
 from recorder import ledger
-from recorder.errors import SpoolInUse
+from recorder.errors import SpoolInUse, StoreRefused
 from recorder.ledger import RecordingState
 from recorder.paths import leg_paths
 from recorder.service import Recorder
@@ -58,6 +60,18 @@ async def test_a_signalled_call_becomes_one_verified_stereo_file(pool: Pool, tmp
     assert (len(stored), hashlib.sha256(stored).digest()) == (row.bytes, row.sha256)
     assert not any(leg.exists() for leg in legs)
     assert decoded(stored).shape == (2, 3 * 48000)
+
+
+async def test_a_spool_that_cannot_be_opened_is_refused_by_name(
+    pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(_spool: Path) -> int:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr("recorder.spool.lock_spool", broken)
+    with pytest.raises(StoreRefused) as refused:
+        await Recorder(pool, settings(tmp_path), clock=now).start()
+    assert refused.value.error_id == "directory_refused"
 
 
 async def test_left_is_the_customer_and_right_is_the_agent(pool: Pool, tmp_path: Path) -> None:

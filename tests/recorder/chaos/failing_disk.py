@@ -42,7 +42,7 @@ class Disk:
     """Decides which calls fail."""
 
     def __init__(self, root: Path, chance: random.Random) -> None:
-        self.mended = False
+        self.mended = True
         self._roots = (root / "spool", root / "store")
         self._chance = chance
         self._until_s = 0.0
@@ -77,8 +77,10 @@ async def break_the_disk(plan: Plan, server: Postgres) -> list[Figure]:
         theirs.close()
         disk = Disk(root, chance)
         kernel = await asyncio.to_thread(Answering, ours, disk)
-        ours.close()
         try:
+            async with asyncio.timeout(_SETTLE_S):
+                await asyncio.to_thread(ours.recv, 1)  # it is at work
+            disk.mended = False
             await _feed(plan, spool, kernel.failed, wanted)
             disk.mended = True
             assert recorder.stdin is not None
@@ -86,6 +88,7 @@ async def break_the_disk(plan: Plan, server: Postgres) -> list[Figure]:
             async with asyncio.timeout(2 * _SETTLE_S):
                 code = await recorder.wait()
         finally:
+            ours.close()
             if recorder.returncode is None:
                 recorder.kill()
                 await recorder.wait()
@@ -127,7 +130,7 @@ async def _recorder(url: str, root: Path, channel: socket.socket) -> None:
         keys = FileKeys(KeySource(path=root / "recording.keys"))
         recorder = Recorder(pool, of, clock=now, keys=keys)
         await recorder.start()
-        channel.close()
+        channel.sendall(b".")
         await asyncio.to_thread(sys.stdin.read)
         await recorder.settled(_SETTLE_S)
         await recorder.stop()

@@ -47,6 +47,8 @@ CALLS = 100
 _TALK_S = 20.0
 _PER_S = 10
 _LEG_BYTES = 32 * 1024
+_UNSURE_BYTES = 3 * 320
+"""What the measure cannot tell: packets that came before the recording began count as missing, and so do those that were still on their way into it."""
 _BYTES_S = 16_000
 _PACKET_BYTES = 320
 _HEAD_BYTES = 44
@@ -152,15 +154,24 @@ class Switchyard:
         return killed_s, heard
 
     async def _heard(self) -> Heard:
-        listed = await self.node.console("core show channels concise")
+        listed = await self._console("core show channels concise")
         fields = [line.split("!") for line in listed.splitlines() if "!" in line]
         call_of = {one[0].removeprefix("PJSIP/"): attempt_of_channel(one[-1]) for one in fields}
         asked_s = _clock_s()
         packets = {}
-        for name, received, sent in _COUNTS.findall(await self.node.console("pjsip show channelstats")):
+        for name, received, sent in _COUNTS.findall(await self._console("pjsip show channelstats")):
             if (call := call_of.get(name)) is not None:
                 packets[call] = (int(received), int(sent))
         return Heard(asked_s=asked_s, packets=packets)
+
+    async def _console(self, command: str) -> str:
+        """As `asterisk -rx`, without the tenth of a second that its start takes."""
+        async with asyncio.timeout(10):
+            reader, writer = await asyncio.open_unix_connection(f"/proc/{self.node.pid}/root/run/asterisk/asterisk.ctl")
+            writer.write(f"cli quit after {command}\0".encode())
+            said = await reader.read()
+            writer.close()
+        return said.decode(errors="replace")
 
     def _missing(self, calls: list[UUID], heard: Heard, killed_s: float) -> dict[Path, float]:
         """Bytes that each leg misses, at most. Blocking."""
@@ -227,7 +238,7 @@ async def run(plan: Plan) -> list[Figure]:
     unsaid = [str(row["id"]) for row in outcome.rows if row["faults"] and "header_repaired" not in row["faults"]]
     return [
         Figure(name="recorded calls that were up when Asterisk was killed", figure=str(calls), demand=f">= {wanted}", kept=calls >= wanted),
-        Figure(name="  most that a leg misses", figure=f"{worst:.0f} bytes", demand=f"<= {_LEG_BYTES}", kept=plan.told(over)),
+        Figure(name="  most that a leg misses", figure=f"{worst:.0f} bytes", demand=f"<= {_LEG_BYTES} + {_UNSURE_BYTES}", kept=plan.told(over)),
         Figure(name="  all repaired and linked after the restart", figure=f"{outcome.linked_s:.1f} s", demand=f"<= {_LINKED_S:.0f} s", kept=outcome.linked_s <= _LINKED_S),
         none_of("  calls without their recording", without, plan),
         none_of("  recordings not linked to lead and agent", unlinked, plan),
