@@ -64,7 +64,7 @@ def _decode(content: BinaryIO, start_ms: int, end_ms: int) -> AudioSegment:
     first_ms: float | None = None
     with av.open(content, "r") as container:
         stream = container.streams.audio[0]
-        rate_hz = _original_rate_hz(stream.codec_context.extradata)
+        rate_hz = original_rate_hz(stream.codec_context.extradata)
         container.seek(max(0, start_ms - _PRE_ROLL_MS) * 1000, backward=True)
         resampler = av.AudioResampler(format="s16", layout="stereo", rate=rate_hz)
         for frame in container.decode(stream):
@@ -79,7 +79,7 @@ def _decode(content: BinaryIO, start_ms: int, end_ms: int) -> AudioSegment:
     return sound[max(0.0, start_ms - offset_ms) : max(0.0, end_ms - offset_ms)]
 
 
-def _original_rate_hz(head: bytes | None) -> int:
+def original_rate_hz(head: bytes | None) -> int:
     """The input sample rate in the identification header (RFC 7845 section 5.1); Opus itself always decodes at 48 kHz."""
     if head is None or len(head) < 16 or not head.startswith(b"OpusHead"):
         return _DEFAULT_RATE_HZ

@@ -11,7 +11,7 @@ import typer
 
 from dialer.cli.office import Office, actor, in_office, now
 from dialer.cli.output import Output
-from dialer.db import audit_trail
+from dialer.db import audit_trail, recording_marks
 from dialer.domain.errors import BadRequest
 from dialer.web.recordings import bundling
 from dialer.web.recordings.bundling import Bundle, GrowingZip
@@ -48,6 +48,9 @@ def bundle(
             made = await bundling.gather(
                 conn, project_id=await office.id_of("project", project), first_day=wanted, last_day=wanted, dispositions=disposition or [], pattern=pattern,
             )  # fmt: skip
+            mark = await recording_marks.make(
+                conn, at=now(), user_id=None, actor=actor(), export_id=None, project_id=await office.id_of("project", project), reason=why,
+            )  # fmt: skip
             await audit_trail.write_all(conn, [
                 audit_trail.Entry(
                     at=now(), user_id=None, actor=actor(), address=None, action="recording_exported", subject_type="recording", subject_id=str(row.id),
@@ -57,8 +60,8 @@ def bundle(
             ])  # fmt: skip
         put, end = _zipped(into) if into.suffix.lower() == ".zip" else _foldered(into)
         async for path, content in bundling.contents(
-            office.deps, made, tags={"comment": f"Bundled by {actor()} on {now():%Y-%m-%d %H:%M} UTC"}
-        ):
+            office.deps, made, tags={"comment": f"Bundled by {actor()} on {now():%Y-%m-%d %H:%M} UTC"}, mark=mark, clock=now,
+        ):  # fmt: skip
             put(path, content)
         end()
         return made

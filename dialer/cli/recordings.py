@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from dialer.cli import recording_bundle
+from dialer.cli import recording_bundle, recording_whose
 from dialer.cli.office import Office, actor, in_office, now, shown, uuid_of
 from dialer.cli.output import Output
 from dialer.db import audit_trail
@@ -25,6 +25,7 @@ _ENTRIES = "select count(*) from recording_events where position is not null"
 
 
 app.command("bundle")(recording_bundle.bundle)
+app.command("whose")(recording_whose.whose)
 
 
 @app.command("list")

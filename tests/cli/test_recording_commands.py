@@ -14,6 +14,7 @@ from recorder import chaining
 from recorder.file_keys import FileKeys
 from recorder.keyring import KeySource
 from recorder.master import make_master
+from recorder.mp3 import transcode
 from recorder.sealing import new_seal
 from tests.cli.terminal import Waihu, run_in_thread
 from tests.recorder.archive_builders import a_stored_recording
@@ -82,6 +83,35 @@ async def test_a_day_is_bundled_as_folder_and_zip_with_an_audit_row_for_each_rec
     assert zipfile.is_zipfile(into[1])
     assert (refused, "bundle_there_already" in sentence) == (Exit.USAGE, True)
     assert await pool.fetchval("select count(*) from audit_log where action = 'recording_exported'") == 2
+
+
+async def test_a_file_that_turned_up_elsewhere_tells_whose_it_was(
+    waihu: Waihu, pool: asyncpg.Pool[asyncpg.Record], tmp_path: Path
+) -> None:
+    project = await a_project(pool)
+    for leg, pitch_hz in (("r.wav", 117.0), ("t.wav", 208.0)):
+        (tmp_path / leg).write_bytes(wav(speech(30.0, pitch_hz=pitch_hz, seed=round(pitch_hz))))
+    make_master(tmp_path / "r.wav", tmp_path / "t.wav", tmp_path / "m", expected_ms=None)
+    await a_stored_recording(pool, tmp_path / "store", sound=(tmp_path / "m").read_bytes())
+
+    def work() -> Any:
+        for number in range(3):
+            into, why = str(tmp_path / f"bundle-{number}"), f"client {number}"
+            waihu("recordings", "bundle", str(project), "2026-03-10", "--into", into, "--why", why)
+        [copy] = (tmp_path / "bundle-1").rglob("*.opus")
+        (tmp_path / "leak.mp3").write_bytes(transcode(copy, None))
+        (tmp_path / "text").write_text("no sound", encoding="utf-8")
+        return [
+            waihu("recordings", "whose", str(file))
+            for file in (copy, tmp_path / "leak.mp3", tmp_path / "m", tmp_path / "text")
+        ]
+
+    (code, by_file), (code_too, by_sound), (unmarked, nobody), (refused, sentence) = await run_in_thread(work)
+    assert (code, by_file["found_by"], by_file["reason"]) == (Exit.OK, "file", "client 1")
+    assert (code_too, by_sound["found_by"], by_sound["reason"]) == (Exit.OK, "sound", "client 1")
+    assert by_sound["exports_tried"] == 3
+    assert (unmarked, nobody["found_by"]) == (1, None)
+    assert (refused == Exit.OK, "sound_unreadable" in sentence) == (False, True)
 
 
 async def test_recordings_are_listed_by_number_result_and_note(

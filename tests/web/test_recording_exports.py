@@ -67,6 +67,29 @@ async def test_two_persons_make_an_export_and_every_file_says_for_whom(house: Ho
     assert len(rows) == 2
 
 
+async def test_every_file_that_leaves_is_noted_with_its_hash_and_each_fetch_has_a_mark_of_its_own(
+    house: House, tmp_path: Path
+) -> None:
+    project = await stored(house, tmp_path)
+    one, other = await house.person(Role.QA), await house.person(Role.PROJECT_MANAGER)
+    export = await asked(house, one, project, dispositions=["sale"])
+    await other.do("POST", f"/recording-exports/{export}/approve")
+    left = {}
+    for person in (one, other):
+        answer = await person.ask("GET", f"/recording-exports/{export}/zip")
+        with zipfile.ZipFile(io.BytesIO(answer.raw)) as archive:
+            files = [archive.read(name) for name in archive.namelist() if name.endswith(".opus")]
+        left[person.user_id] = {hashlib.sha256(file).digest() for file in files}
+    rows = await house.pool.fetch(
+        "select c.sha256, m.user_id, m.export_id, m.reason from recording_copies c join recording_marks m on m.id = c.mark_id"
+    )
+    assert {who: {row["sha256"] for row in rows if row["user_id"] == who} for who in left} == left
+    assert {(str(row["export_id"]), row["reason"]) for row in rows} == {(export, "court order 7")}
+    assert len(rows) == 4
+    with pytest.raises(Exception, match="append-only"):
+        await house.pool.execute("update recording_marks set actor = 'somebody else'")
+
+
 async def test_nobody_else_fetches_it_and_nobody_after_a_day(house: House, tmp_path: Path) -> None:
     project = await stored(house, tmp_path)
     one, other, third = [await house.person(Role.QA) for _ in range(3)]

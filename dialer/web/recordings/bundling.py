@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+import hashlib
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
+from pathlib import Path
 from typing import IO, cast
 from uuid import UUID
 from zipfile import ZIP_STORED, ZipFile, ZipInfo
 from zoneinfo import ZoneInfo
 
 from campaigns.sql import OneConnection
-from dialer.db import recording_exports, recording_search
+from dialer.db import recording_exports, recording_marks, recording_search
 from dialer.db.history import RecordingRow
+from dialer.db.recording_marks import Mark
 from dialer.db.recording_search import Wanted
 from dialer.domain.errors import BadRequest, NotFound
 from dialer.web.deps import WebDeps
@@ -91,11 +94,19 @@ def _entry(row: RecordingRow, project: str, zone: ZoneInfo, numbers: Mapping[UUI
     )  # fmt: skip
 
 
-async def contents(deps: WebDeps, made: Bundle, *, tags: Mapping[str, str]) -> AsyncIterator[tuple[str, bytes]]:
-    """Each file's path in the bundle and its bytes, the two indexes last. Recordings carry the tags. Errors: FileGone, KeysRefused."""
+async def contents(
+    deps: WebDeps, made: Bundle, *, tags: Mapping[str, str], mark: Mark, clock: Callable[[], datetime]
+) -> AsyncIterator[tuple[str, bytes]]:
+    """Each file's path in the bundle and its bytes, the two indexes last. Recordings carry the tags and the mark, and are noted before they are given out.
+
+    Errors: FileGone, KeysRefused.
+    """
     for name, _, row in made.files:
         seal = await seal_of(deps, row)
-        yield name, await asyncio.to_thread(personal_copy, locate(deps.store_dir, row.path or ""), seal, tags)
+        copy, sha256 = await asyncio.to_thread(_copied, locate(deps.store_dir, row.path or ""), seal, tags, mark.secret)
+        async with deps.pool.acquire() as conn:
+            await recording_marks.note_copy(conn, mark, recording_id=row.id, name=name, sha256=sha256, at=clock())
+        yield name, copy
     yield "index.html", await asyncio.to_thread(bundle.index_html, made.entries, made.title)
     yield "index.xlsx", await asyncio.to_thread(bundle.index_xlsx, made.entries)
 
@@ -107,6 +118,12 @@ async def seal_of(deps: WebDeps, row: RecordingRow) -> Seal | None:
     async with deps.pool.acquire() as conn:
         key = WrappedKey(project_key_id=row.project_key_id, wrapped=row.wrapped_key)
         return await deps.file_keys.seal(conn, row.attempt_id, key)
+
+
+def _copied(path: Path, seal: Seal | None, tags: Mapping[str, str], secret: bytes) -> tuple[bytes, bytes]:
+    """A copy and its hash."""
+    copy = personal_copy(path, seal, tags, secret=secret)
+    return copy, hashlib.sha256(copy).digest()
 
 
 class GrowingZip:

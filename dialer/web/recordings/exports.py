@@ -11,11 +11,12 @@ import structlog
 from aiohttp import web
 from pydantic import Field
 
-from dialer.db import audit_trail, recording_exports
+from dialer.db import audit_trail, recording_exports, recording_marks
 from dialer.db.recording_exports import Export
 from dialer.domain.errors import Conflict, NotAllowed, NotFound
 from dialer.web.api import operation
 from dialer.web.call import Call
+from dialer.web.errors import DATABASE_AWAY
 from dialer.web.fields import In, Line, Out, Page, PageQuery, after_cursor, moment, page_of
 from dialer.web.recordings import bundling, handover
 from dialer.web.recordings.bundling import GrowingZip
@@ -26,6 +27,8 @@ from recorder.errors import RecorderError
 
 log = structlog.get_logger(__name__)
 SLOWEST_WRITE_S = 60
+# A client that is gone or slow is among the latter.
+_CUT_OFF: tuple[type[Exception], ...] = (RecorderError, *DATABASE_AWAY)
 _BLOCK = 1 << 20
 
 
@@ -131,7 +134,7 @@ async def approve_export(call: Call, export_id: UUID) -> RecordingExport:
     "GET", "/recording-exports/{export_id}/zip", roles=EXPORTERS, summary="Fetch a bulk export", media="application/zip", timeout_s=0, session_only=True,
 )  # fmt: skip
 async def fetch_export(call: Call, export_id: UUID) -> web.StreamResponse:
-    """By one of the two, within a day of the agreement. Every recording in it is an audit row, and says in its tags who fetched it."""
+    """By one of the two, within a day of the agreement. Every recording in it is an audit row, and says in its tags and by a mark in its sound who fetched it."""
     async with asyncio.timeout(call.deps.settings.request_timeout_s), call.transaction() as conn:
         export = _there(await recording_exports.one(conn, export_id))
         _may_fetch(call, export)
@@ -140,6 +143,10 @@ async def fetch_export(call: Call, export_id: UUID) -> web.StreamResponse:
         made = await bundling.gather(
             conn, project_id=export.project_id, first_day=export.first_day, last_day=export.last_day, dispositions=export.dispositions,
             pattern=export.pattern,
+        )  # fmt: skip
+        mark = await recording_marks.make(
+            conn, at=call.now, user_id=call.identity.user_id, actor=call.identity.login, export_id=export_id, project_id=export.project_id,
+            reason=export.reason,
         )  # fmt: skip
         await audit_trail.write_all(conn, [
             call.entry("recording_exported", "recording", row.id, export=export_id, call_id=row.attempt_id, project_id=row.project_id, why=export.reason)
@@ -163,17 +170,20 @@ async def fetch_export(call: Call, export_id: UUID) -> web.StreamResponse:
     await response.prepare(call.request)
     archive = GrowingZip()
     tags = {"comment": f"Exported for {call.identity.login} on {call.now:%Y-%m-%d %H:%M} UTC, export {export_id}"}
+    whole = False
     try:
-        async for path, content in bundling.contents(call.deps, made, tags=tags):
+        async for path, content in bundling.contents(call.deps, made, tags=tags, mark=mark, clock=call.deps.clock):
             async with asyncio.timeout(SLOWEST_WRITE_S):
                 await response.write(archive.add(path, content))
         await response.write(archive.end())
-    except (RecorderError, TimeoutError, ConnectionError) as error:
-        # A zip without its end does not open: nobody takes a part for the whole.
+        whole = True
+    except _CUT_OFF as error:
         log.warning(
             "an export was cut off", export_id=str(export_id), error=getattr(error, "error_id", type(error).__name__)
         )
-        if call.request.transport is not None:
+    finally:
+        # A zip without its end does not open: nobody takes a part for the whole.
+        if not whole and call.request.transport is not None:
             call.request.transport.abort()
     return response
 
