@@ -37,7 +37,8 @@ KINDS: dict[str, dict[str, Any]] = {
     "statement": {},
 }
 COLUMN = "金额"
-CELLS: tuple[str | None, ...] = (None, "", "-1", "0", "1", "2", "3", "words")
+# Conditions compare with 0, 1 and 2; what lies between two of them is another answer again.
+CELLS: tuple[str | None, ...] = (None, "", "-1", "0", "0.5", "1", "1.5", "2", "3", "words")
 NAMES: tuple[str | None, ...] = (None, "", "王", "李", "王李", "李王", "赵")
 
 
