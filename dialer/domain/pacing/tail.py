@@ -19,6 +19,10 @@ _FINE = 512  # steps of the table for one standard deviation
 _REACH = 8
 _TAIL = np.array([0.5 * math.erfc(n / _FINE / math.sqrt(2)) for n in range(-_REACH * _FINE, _REACH * _FINE + 1)])
 
+# A gamma that leans more to the left ends within three deviations, and what lies beyond would be as likely as its end: one call more would then
+# make late answers rarer. At this skewness the end is as likely as 3e-9.
+_LEAST_SKEW = -1.0
+
 _AROUND = 32  # whole numbers that can be told apart: differences of 16 either way
 _HALF = _AROUND // 2
 _CERTAIN = (
@@ -46,7 +50,7 @@ def at_least(threshold: Array, mean: Array, variance: Array, third: Array) -> Ar
     """
     deviation = np.sqrt(variance + 1e-6)
     z = (threshold - 0.5 - mean) / deviation
-    skew = third / (deviation * deviation * deviation)
+    skew = np.maximum(third / (deviation * deviation * deviation), _LEAST_SKEW)
     skew = np.where(np.abs(skew) < 1e-3, 1e-3, skew)
     inner = np.maximum(1 + skew * z / 2, 0)
     return upper_tail((6 / skew) * (np.cbrt(inner) - 1) + skew / 6)

@@ -117,6 +117,7 @@ def test_more_free_agents_never_mean_fewer_calls(
     st.sampled_from([0.01, 0.03]),
 )
 @example([], [(AgentState.WRAP_UP, 0.0)], 13, (FlightState.PLACED, 0.0), (0, 3), 0.01)  # where exact sums end
+@example([], [(AgentState.WRAP_UP, 0.0)] * 2, 12, (FlightState.PLACED, 1.0), (0, 3), 0.01)  # leaning far to the left
 def test_more_calls_under_way_never_mean_more_calls(
     flying: list[Flight], agents: list[Agent], ready: int, one: Flight, counted: tuple[int, int], cap: float
 ) -> None:
