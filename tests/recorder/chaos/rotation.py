@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-import itertools
 import multiprocessing
 import os
 import signal
@@ -41,19 +40,23 @@ _EACH_VOLUME = 30
 _RECORDINGS, _EACH_BYTES = 6, 2_000_000
 _LONGEST_S = 180.0
 _STEPS = [killed_archive.PLANNING, killed_archive.PLANNED, *killed_archive.STEPS]
+_PHASES = [f"{killed_archive.DURING} {phase}" for phase in ("image", "correction", "burning", "reading")]
+_MOMENT_S = 0.06
+"""After a phase has begun."""
+_IN_EACH_PHASE = 4
 _RANDOM_S = (0.1, 0.4, 1.2)
 """Within which a run is killed at random: a whole one takes about so long."""
 _forks = multiprocessing.get_context("forkserver")
 
 
-def live(url: str, root: str, step: str, told: Connection) -> None:
+def live(url: str, root: str, step: str, moment_s: float, told: Connection) -> None:
     """One run, in a forked process that leads a group of its own."""
     os.setsid()
     with (Path(root) / "archive.log").open("ab") as log:
         os.dup2(log.fileno(), 1)
         os.dup2(log.fileno(), 2)
     try:
-        asyncio.run(killed_archive.main(url, Path(root), step, told.send))
+        asyncio.run(killed_archive.main(url, Path(root), step, told.send, moment_s=moment_s))
     except ArchiveError as error:
         told.send(error.error_id)
         raise SystemExit(1) from None
@@ -72,7 +75,6 @@ class Rotation:
         self._url = url
         self._plan = plan
         self._chance = plan.chance("rotation")
-        self._steps = itertools.cycle(_STEPS)
 
     async def volume(self, number: int, kills: int) -> None:
         """One volume through so many deaths: at the steps, which brings it on by one each time, or at any moment."""
@@ -86,12 +88,25 @@ class Rotation:
             )
             for n in range(_RECORDINGS)
         }
-        for _ in range(min(kills, len(_STEPS) if number % 2 else _EACH_VOLUME)):
-            await self._life(at_step=bool(number % 2))
+        lives = (self._at_steps, self._in_phases, self._anytime)[number % 3]
+        for step in lives()[:kills]:
+            await self._life(step)
             if not await self._open():
                 break
         await self._finish()
         await self._compare(calls)
+
+    @staticmethod
+    def _at_steps() -> list[str | None]:
+        return [*_STEPS]
+
+    @staticmethod
+    def _in_phases() -> list[str | None]:
+        return [phase for phase in _PHASES for _ in range(_IN_EACH_PHASE)]
+
+    @staticmethod
+    def _anytime() -> list[str | None]:
+        return [None] * _EACH_VOLUME
 
     async def _open(self) -> bool:
         """Is there anything left to do?"""
@@ -99,15 +114,15 @@ class Rotation:
         states = {one.state for one in await ledger.volumes()}
         return bool(await ledger.candidates()) or states != {VolumeState.SEALED}
 
-    async def _life(self, *, at_step: bool) -> None:
-        step = next(self._steps) if at_step else "never"
-        process, told = self._started(step)
-        if at_step:
+    async def _life(self, step: str | None) -> None:
+        """One run; without a step it is killed at any moment."""
+        process, told = self._started(step or "never")
+        if step:
             await asyncio.to_thread(process.join, _LONGEST_S)
         else:
             await asyncio.to_thread(self._kill_sometime, process, told)
         if process.exitcode == -signal.SIGKILL:
-            self.deaths[step if at_step else "random"] += 1
+            self.deaths[step or "random"] += 1
         elif process.exitcode is None:
             self.problems.append(f"a run did not come to {step}")
             process.kill()
@@ -178,7 +193,9 @@ class Rotation:
 
     def _started(self, step: str) -> tuple[ForkServerProcess, Connection]:
         ours, theirs = _forks.Pipe(duplex=False)
-        process = _forks.Process(target=live, args=(self._url, str(self._house.root), step, theirs))
+        process = _forks.Process(
+            target=live, args=(self._url, str(self._house.root), step, self._chance.uniform(0.0, _MOMENT_S), theirs)
+        )
         process.start()
         theirs.close()
         return process, ours
@@ -212,13 +229,14 @@ async def kill_the_rotation(plan: Plan, server: Postgres) -> list[Figure]:
             await rotation.volume(volumes, wanted - rotation.deaths.total())
             plan.say(f"{rotation.deaths.total()} of {wanted} kills, {volumes} volumes")
     deaths = rotation.deaths
-    plan.say("killed at: " + ", ".join(f"{step} {deaths[step]}" for step in [*_STEPS, "random"]))
+    plan.say("killed at: " + ", ".join(f"{step} {deaths[step]}" for step in [*_STEPS, *_PHASES, "random"]))
     return [
         Figure(
-            name="rotation killed at every step and at random",
+            name="rotation killed at every step, in every phase and at random",
             figure=f"{deaths.total()} times",
-            demand=f"{wanted}, every step",
-            kept=deaths.total() >= wanted and (wanted < KILLS // 10 or all(deaths[step] for step in _STEPS)),
+            demand=f"{wanted}, every step and phase",
+            kept=deaths.total() >= wanted
+            and (wanted < KILLS // 10 or all(deaths[step] for step in [*_STEPS, *_PHASES])),
         ),
         Figure(name="  volumes sealed in spite of it, discs spoilt", figure=f"{volumes}, {rotation.spoilt}"),
         none_of(
