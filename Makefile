@@ -58,7 +58,7 @@ bench: setup ## the figures of tests/benchmarks beside their bounds; ONLY="ami c
 	@$(BIN)/python -m tests.benchmarks $(ONLY)
 
 .PHONY: bench-pacing
-bench-pacing: venv ## the tables of docs/pacing.md, by simulation (half an hour of one core); ARGS="--quick" for two minutes
+bench-pacing: venv ## the tables of docs/pacing.md, by simulation (an hour of one core); ARGS="--quick" for four minutes
 	@$(BIN)/python -m tests.benchmarks.pacing_tables $(ARGS)
 
 .PHONY: chaos

@@ -145,7 +145,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--seeds", type=int, default=6)
     parser.add_argument("--workers", type=int, default=os.cpu_count())
     parser.add_argument("--results", type=Path, help="write the figures here too, as JSON")
-    parser.add_argument("--quick", action="store_true", help="pools of 5 and 20, 2 seeds: two minutes")
+    parser.add_argument("--quick", action="store_true", help="pools of 5 and 20, 2 seeds: four minutes")
     asked = parser.parse_args(arguments)
     if asked.quick:
         asked.agents, asked.seeds = "5,20", 2
