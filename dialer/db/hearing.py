@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Collection
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
@@ -51,25 +51,49 @@ async def sound(conn: Connection, recording_id: UUID) -> SoundRow | None:
     return SoundRow(**row) if row else None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """Sound that is about to be sent: its audit row, and what the recording must still be. `roles`: who listens must still be a user with one of these,
+    under this login; None: that was asked just now.
+    """
+
+    entry: Entry
+    row: SoundRow
+    roles: frozenset[str] | None = None
+
+
 # One statement, so that nothing can change between the look and the row: a recording that is gone, erased or another file now, or a listener who may not
 # listen any more, gives no row.
 NOTE = """
-insert into audit_log (at, user_id, actor, address, action, subject_type, subject_id, detail)
-select $1, $2, $3, $4::text::inet, $5, 'recording', r.id::text, $6::text::jsonb
-from recordings r left join recording_project_keys k on k.id = r.project_key_id
-where r.id = $7 and r.state = 'stored' and r.path = $8 and r.sha256 = $9 and r.wrapped_key is not distinct from $10
-  and k.wrapped is not distinct from $11
-  and ($12::text[] is null or exists (select from users u where u.id = $2 and u.login = $3 and u.disabled_at is null and u.role = any($12)))
+with heard as (
+    select w.at, w.user_id, w.actor, w.address, w.action, w.detail, w.recording_id, w.place
+    from unnest($1::timestamptz[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::uuid[], $8::text[], $9::bytea[], $10::bytea[], $11::bytea[], $12::text[])
+         with ordinality as w (at, user_id, actor, address, action, detail, recording_id, path, sha256, wrapped_key, key_wrapped, roles, place)
+    join recordings r on r.id = w.recording_id left join recording_project_keys k on k.id = r.project_key_id
+    where r.state = 'stored' and r.path = w.path and r.sha256 = w.sha256 and r.wrapped_key is not distinct from w.wrapped_key
+      and k.wrapped is not distinct from w.key_wrapped
+      and (w.roles is null or exists (select from users u where u.id = w.user_id and u.login = w.actor and u.disabled_at is null
+                                      and u.role = any (string_to_array(w.roles, ' '))))
+), written as (
+    insert into audit_log (at, user_id, actor, address, action, subject_type, subject_id, detail)
+    select at, user_id, actor, address::inet, action, 'recording', recording_id::text, detail::jsonb from heard order by place
+)
+select place from heard
 """
 
 
-async def note(conn: Connection, entry: Entry, row: SoundRow, *, roles: Collection[str] | None = None) -> bool:
-    """Write the audit row of sound that is about to be sent, where the recording still is what `row` says; False: it is not, nothing was written.
-
-    `roles`: and only where who listens is still a user with one of these roles, under this login.
-    """
-    done = await conn.execute(
-        NOTE, entry.at, entry.user_id, entry.actor, entry.address, entry.action, orjson.dumps(dict(entry.detail), default=str).decode(), row.id,
-        row.path, row.sha256, row.wrapped_key, row.key_wrapped, None if roles is None else list(roles),
+async def note(conn: Connection, heard: Sequence[Heard]) -> list[bool]:
+    """Write the audit rows of sound that is about to be sent. For each, whether its row is written: False where the recording or the listener is not so any more."""
+    columns = zip(
+        *(
+            (
+                one.entry.at, one.entry.user_id, one.entry.actor, one.entry.address, one.entry.action,
+                orjson.dumps(dict(one.entry.detail), default=str).decode(), one.row.id, one.row.path, one.row.sha256, one.row.wrapped_key,
+                one.row.key_wrapped, None if one.roles is None else " ".join(one.roles),
+            )
+            for one in heard
+        ),
+        strict=True,
     )  # fmt: skip
-    return bool(done == "INSERT 0 1")
+    written = {row["place"] for row in await conn.fetch(NOTE, *columns)}
+    return [place in written for place in range(1, len(heard) + 1)]

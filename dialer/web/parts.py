@@ -20,6 +20,7 @@ from dialer.web.errors import DATABASE_AWAY
 from dialer.web.guard import Measures
 from dialer.web.login_limit import LoginLimit
 from dialer.web.passwords import Passwords
+from dialer.web.recordings.noting import Noting
 from dialer.web.recordings.sounds import Sounds
 from recorder.made_sound import MadeSound
 from recorder.streaming import OpenFiles
@@ -144,6 +145,7 @@ class Parts:
     mp3s: MadeSound
     clips: MadeSound
     sounds: Sounds
+    noting: Noting
     open_files: OpenFiles
     document: dict[str, Any] = field(default_factory=dict)
     uploads: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(4))
@@ -156,7 +158,9 @@ PARTS: web.AppKey[Parts] = web.AppKey("parts", Parts)
 
 def make_parts(deps: WebDeps) -> Parts:
     """All of them."""
+    tasks = Tasks()
     return Parts(
-        passwords=Passwords(), logins=LoginLimit(deps.redis), access=Access(deps), measures=Measures(deps.registry), tasks=Tasks(),
-        desk_audit=DeskAudit(deps), masks=Masks(deps), mp3s=MadeSound(), clips=MadeSound(), sounds=Sounds(deps), open_files=OpenFiles(),
+        passwords=Passwords(), logins=LoginLimit(deps.redis), access=Access(deps), measures=Measures(deps.registry), tasks=tasks,
+        desk_audit=DeskAudit(deps), masks=Masks(deps), mp3s=MadeSound(), clips=MadeSound(), sounds=Sounds(deps), noting=Noting(deps, tasks.start),
+        open_files=OpenFiles(),
     )  # fmt: skip

@@ -14,8 +14,7 @@ from typing import Any, Literal
 import structlog
 from aiohttp import web
 
-from dialer.db import hearing
-from dialer.db.hearing import SoundRow
+from dialer.db.hearing import Heard, SoundRow
 from dialer.web.call import Call
 from dialer.web.recordings.sounds import Sound
 from dialer.web.roles import LISTENERS
@@ -86,14 +85,15 @@ async def answer(call: Call, sound: Sound, made: StreamPlan, body: Body | None, 
 
 
 async def note(call: Call, sound: Sound, made: StreamPlan, noted: Noted) -> None:
-    """The audit row, committed: one statement, hence a transaction of its own. Errors: NotAsRemembered."""
+    """The audit row, committed. Errors: NotAsRemembered."""
     row = sound.row
     entry = call.entry(
         noted.action, "recording", row.id, call_id=row.attempt_id, project_id=row.project_id,
         bytes=[[span.start, span.stop] for span in made.spans], of=made.size, **noted.detail,
     )  # fmt: skip
-    async with asyncio.timeout(call.deps.settings.request_timeout_s), call.connection() as conn:
-        if not await hearing.note(conn, entry, row, roles=_BY_LINK if noted.by_link else None):
+    heard = Heard(entry=entry, row=row, roles=_BY_LINK if noted.by_link else None)
+    async with asyncio.timeout(call.deps.settings.request_timeout_s):
+        if not await call.parts.noting.note(heard):
             raise NotAsRemembered
 
 
