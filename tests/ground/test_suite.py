@@ -36,9 +36,8 @@ def test_a_serial_test_runs_while_no_other_worker_runs_one(tmp_path: Path) -> No
     tests.mkdir()
     (tests / "__init__.py").touch()
     (tests / "test_it.py").write_text(source, encoding="utf-8")
-    (tests / "conftest.py").write_text(
-        (_CHECKOUT / "tests" / "conftest.py").read_text(encoding="utf-8"), encoding="utf-8"
-    )
+    for name in ("conftest.py", "databases.py"):  # and what that one imports
+        (tests / name).write_text((_CHECKOUT / "tests" / name).read_text(encoding="utf-8"), encoding="utf-8")
     words = [
         "-c",
         str(_CHECKOUT / "pyproject.toml"),
