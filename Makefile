@@ -37,7 +37,7 @@ demo: setup ## real calls on a fake carrier, with a live view; ONCE=1 dials its 
 	@$(BIN)/python -m lab.demo $(if $(ONCE),--once) $(if $(MODE),--mode $(MODE)) $(DEMO_ARGS)
 
 .PHONY: check
-check: venv ## format, lint, types, imports, unit tests: under a minute
+check: venv ## format, lint, types, imports, unit tests: a minute or two
 	@$(BIN)/ruff format --check --quiet $(CODE)
 	@$(BIN)/ruff check --quiet $(CODE)
 	@$(BIN)/mypy --no-error-summary
