@@ -18,7 +18,7 @@ import structlog
 
 from dialer.asterisk.ami import actions
 from dialer.asterisk.ami.client import AmiClient
-from dialer.asterisk.ami.errors import AmiError
+from dialer.asterisk.ami.errors import ActionFailed, AmiError
 from dialer.asterisk.ami.events import ChannelRow
 from dialer.db import attempts as attempts_db
 from dialer.db import pauses as pauses_db
@@ -48,6 +48,7 @@ _log = structlog.get_logger(__name__)
 
 _STARTED_WITHIN = timedelta(seconds=1)  # Asterisk tells its start in whole seconds
 _LOST_CLAIMS = 1_000  # what is forgotten beyond these is found after the grace
+_RECORD_LOOKS, _RECORD_PAUSE_S = 10, 0.1
 _CLAIM_GRACE = timedelta(seconds=15)  # a claim that is under way commits within this or never
 
 
@@ -161,8 +162,20 @@ class Reconcile:
         try:
             answer = await self._ami.send(actions.get_variable(channel.channel, "CDR(answer,u)"))
             return datetime.fromtimestamp(float(answer.get("Value")), UTC) if float(answer.get("Value")) > 0 else None
+        except ActionFailed:
+            return await self._recorded_answer(row)
         except (AmiError, ValueError):
             return None
+
+    async def _recorded_answer(self, row: LiveAttempt) -> datetime | None:
+        """The same of a call that has ended since it was listed: by its record, which is written moments after the end."""
+        for _ in range(_RECORD_LOOKS):
+            not_before = row.created_at - timedelta(minutes=1)
+            records = await asyncio.to_thread(read_records, self._config.cdr_file, [row.id], not_before=not_before)
+            if (record := records.get(row.id)) is not None and record.answered_at is not None:
+                return record.answered_at
+            await asyncio.sleep(_RECORD_PAUSE_S)
+        return None
 
     def _adopt(self, row: LiveAttempt, listing: Listing, answered_at: datetime | None) -> Call:
         """A live call that another run of ours began."""

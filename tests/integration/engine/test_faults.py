@@ -22,6 +22,7 @@ from dialer.engine.clock import SystemClock
 from dialer.engine.floor import Call
 from tests.builders import NODE
 from tests.integration.engine.conftest import Stage
+from tests.protocols.fake_asterisk import Headers
 
 pytestmark = [pytest.mark.services, pytest.mark.faults]
 
@@ -187,6 +188,35 @@ async def test_conversation_whose_bridge_nobody_saw_is_adopted_with_the_time_of_
     stage.asterisk.hang_up(call.attempt_id)
     row = await stage.ended_row(call.attempt_id)
     assert (row["outcome"], row["agent_id"]) == ("connected", agent_id)
+    assert row["bridged_at"] == row["answered_at"]
+
+
+async def test_conversation_that_ends_while_it_is_adopted_keeps_the_time_of_its_answer(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await stage.start()
+    call, agent_id = await a_talking_call(stage)
+    await stage.engine.parts.journal.flushed(5)
+    await stage.die()
+    await stage.pool.execute(
+        "update attempts set state = 'ringing', bridged_at = null, answered_at = null, ringing_at = null, sent_at = null, created_at = created_at - interval '8 seconds' where id = $1",
+        call.attempt_id,
+    )
+    now = SystemClock().now().timestamp()
+    others = stage.asterisk._do_getvar
+
+    def ended_meanwhile(headers: Headers) -> None:
+        if headers["variable"] != ["CDR(answer,u)"]:
+            others(headers)
+            return
+        stage.asterisk._respond(headers, "Error", ("Message", "No such channel"))
+        stage.asterisk.end_unseen(call.attempt_id, started=now - 7, answered=now - 4, ended=now, result="bridged_end")
+
+    monkeypatch.setattr(stage.asterisk, "_do_getvar", ended_meanwhile)
+    await stage.start()
+    row = await stage.ended_row(call.attempt_id)
+    assert (row["outcome"], row["agent_id"]) == ("connected", agent_id)
+    assert abs(row["answered_at"].timestamp() - (now - 4)) < 0.01
     assert row["bridged_at"] == row["answered_at"]
 
 
