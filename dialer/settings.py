@@ -140,6 +140,11 @@ class Settings(BaseSettings):
         pattern=r"^(/[A-Za-z0-9._~-]+)*/?$",
         description="Internal location of an nginx in front that serves the store (X-Accel-Redirect), for recordings that are not sealed. Empty: not used.",
     )
+    heard_in_memory_mib: int = Field(
+        default=128,
+        ge=0,
+        description="Sound that was heard last is kept in memory, opened, for half a minute, so that jumps in it cost neither disk nor cipher: so many MiB at most. 0: none.",
+    )
     control_host: str = Field(
         default="127.0.0.1", description="Address on which the engine takes commands from separate web processes."
     )

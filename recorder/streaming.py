@@ -1,5 +1,7 @@
-"""Reads what a plan of ranges says, never waiting for the disk in the event loop. A sealed file is opened on the way, and of it only the chunks that hold
-what was asked for.
+"""Reads what a plan of ranges says, never waiting for the disk in the event loop. A sealed file is opened on the way.
+
+It is read by blocks, and what was read last stays in memory (`Blocks`): whoever listens jumps back and asks for the next range, and then nothing has to
+be read or opened again. Where a block cannot be opened whole it is read chunk by chunk: damage takes away only the chunk that it is in, and what was not asked for nothing.
 """
 
 from __future__ import annotations
@@ -7,196 +9,129 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import OrderedDict
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
-from pathlib import Path
+from collections.abc import AsyncIterator
 from typing import Final
 
 from recorder.errors import FileGone
 from recorder.ranges import Span
-from recorder.sealing import CHUNK_BYTES as SEALED_CHUNK_BYTES
-from recorder.sealing import HEAD_BYTES, STRIDE, Opener, Seal
+from recorder.sealing import CHUNK_BYTES, Opener
 
-CHUNK_BYTES: Final = 256 * 1024
-"""Read in one go; between two, other requests get their turn."""
+BLOCK_BYTES: Final = 1024 * 1024
+"""Read in one go; between two, other requests get their turn. A whole number of sealed chunks."""
 
-_SEALED_BYTES: Final = CHUNK_BYTES // SEALED_CHUNK_BYTES * STRIDE
+KEPT_BYTES: Final = 128 * 1024 * 1024
 _READ_AT_ONCE: Final[int] = getattr(os, "RWF_NOWAIT", 0)
 
 
-def _never() -> bool:
-    return False
+class OpenFile:
+    """The handle of an open master, what opens it where it is sealed, and the length of what is heard."""
+
+    def __init__(self, handle: int, file_bytes: int, opener: Opener | None) -> None:
+        self.handle = handle
+        self.opener = opener
+        self.content_bytes = file_bytes if opener is None else opener.content_bytes
+
+
+class Blocks:
+    """What was read last, up to `most_bytes` of it, the longest unused going first."""
+
+    def __init__(self, most_bytes: int = KEPT_BYTES) -> None:
+        self._most_bytes = most_bytes
+        self._kept: OrderedDict[tuple[OpenFile, int], memoryview] = OrderedDict()
+        self._of: dict[OpenFile, set[int]] = {}
+        self.bytes = 0
+
+    def get(self, file: OpenFile, number: int) -> memoryview | None:
+        """A block that is kept."""
+        block = self._kept.get((file, number))
+        if block is not None:
+            self._kept.move_to_end((file, number))
+        return block
+
+    def keep(self, file: OpenFile, number: int, block: memoryview) -> None:
+        """Keep it, until others need the room or the file is forgotten."""
+        if (file, number) in self._kept:  # read by two at once
+            return
+        self._kept[file, number] = block
+        self._of.setdefault(file, set()).add(number)
+        self.bytes += len(block)
+        while self.bytes > self._most_bytes:
+            self._drop(*next(iter(self._kept)))
+
+    def forget(self, file: OpenFile) -> None:
+        """Let go of all of a file."""
+        for number in list(self._of.get(file, ())):
+            self._drop(file, number)
+
+    def _drop(self, file: OpenFile, number: int) -> None:
+        self.bytes -= len(self._kept.pop((file, number)))
+        self._of[file].discard(number)
+        if not self._of[file]:
+            del self._of[file]
 
 
 class OpenRecording:
-    """An open master that is read span by span, never waiting for the disk in the event loop."""
+    """An open master that is read span by span."""
 
-    def __init__(self, handle: int, opener: Opener | None = None) -> None:
-        self._handle = handle
-        self._opener = opener
-        self._sealed = memoryview(bytearray(_SEALED_BYTES if opener else 0))
+    def __init__(self, file: OpenFile, blocks: Blocks) -> None:
+        self._file = file
+        self._blocks = blocks
 
-    async def chunks(
-        self, parts: tuple[bytes | Span, ...], *, taken: Callable[[], bool] = _never
-    ) -> AsyncIterator[bytes | memoryview]:
-        """The body of a plan. Where `taken` says that nobody refers to what was given out before, the next chunk is read into the same memory.
-
-        Raises FileGone when the file has become shorter meanwhile, or is not what was sealed.
-        """
-        room = memoryview(b"")
+    async def chunks(self, parts: tuple[bytes | Span, ...]) -> AsyncIterator[bytes | memoryview]:
+        """The body of a plan. Raises FileGone when the file has become shorter meanwhile, or is not what was sealed."""
+        begun = False
         for part in parts:
             if isinstance(part, bytes):
                 yield part
                 continue
             at = part.start
             while at < part.stop:
-                if not room or not taken():
-                    room = memoryview(bytearray(CHUNK_BYTES))
-                chunk = await (
-                    self._plain(at, part.stop, room)
-                    if self._opener is None
-                    else self._opened(self._opener, at, part.stop, room)
-                )
+                if begun:
+                    await asyncio.sleep(0)  # others get their turn
+                begun = True
+                chunk = await self._chunk(at, part.stop)
                 yield chunk
                 at += len(chunk)
 
-    async def _plain(self, at: int, stop: int, room: memoryview) -> memoryview:
-        wanted = room[: min(CHUNK_BYTES, stop - at)]
-        return wanted[: await self._read(wanted, at)]
-
-    async def _opened(self, opener: Opener, at: int, stop: int, room: memoryview) -> memoryview:
-        """Up to the end of the last sealed chunk of a buffer."""
-        stretch = opener.stretch(
-            at, min(stop, (at // SEALED_CHUNK_BYTES + CHUNK_BYTES // SEALED_CHUNK_BYTES) * SEALED_CHUNK_BYTES)
-        )
-        wanted, got = self._sealed[: stretch.stop - stretch.start], 0
-        while got < len(wanted):
-            got += await self._read(wanted[got:], stretch.start + got)
-        return opener.open_into(stretch, wanted, room)
-
-    async def _read(self, wanted: memoryview, at: int) -> int:
-        """At once what is in memory; a thread waits for what is on the disk. Never 0."""
-        got = 0
-        if _READ_AT_ONCE:
+    async def _chunk(self, at: int, stop: int) -> memoryview:
+        """From `at` up to `stop`, or as much of it as is read in one go. Never empty."""
+        number, within = divmod(at, BLOCK_BYTES)
+        start = number * BLOCK_BYTES
+        block = self._blocks.get(self._file, number)
+        if block is None:
             try:
-                got = os.preadv(self._handle, [wanted], at, _READ_AT_ONCE)
-            except OSError:  # EAGAIN: it would wait; or a file system that cannot tell
-                got = 0
-            if got:
-                await asyncio.sleep(0)  # others get their turn
-                return got
-        got = await asyncio.to_thread(os.preadv, self._handle, [wanted], at)
-        if not got:
-            raise FileGone(
-                "recording_file_torn",
-                "The stored file has become shorter than its ledger row says: check the disk.",
-            )
-        return got
+                block = await self._read(start, min(start + BLOCK_BYTES, self._file.content_bytes))
+            except FileGone:
+                return await self._read(at, min(stop, (at // CHUNK_BYTES + 1) * CHUNK_BYTES), short=True)
+            self._blocks.keep(self._file, number, block)
+        return block[within : stop - start]
 
+    async def _read(self, start: int, stop: int, *, short: bool = False) -> memoryview:
+        """The content of a span; `short`: or as much of it as is there."""
+        opener = self._file.opener
+        if opener is None:
+            return await self._bytes(start, stop, short=short)
+        stretch = opener.stretch(start, stop)
+        sealed = await self._bytes(stretch.start, stretch.stop)
+        return opener.open_into(stretch, sealed, memoryview(bytearray(len(sealed))))
 
-class OpenFiles:
-    """Masters of the store that are being listened to. One stays open for a while after a range of it was sent, because a player asks for the next one soon.
-
-    Closed are, the longest unused first, those beyond `most` (0: none stays open), and all by `close`.
-    """
-
-    def __init__(self, *, most: int = 128, idle_s: float = 30.0) -> None:
-        self._most = most
-        self._idle_s = idle_s
-        self._files: OrderedDict[tuple[Path, int, Seal | None], _Shared] = OrderedDict()
-
-    @asynccontextmanager
-    async def of(self, path: Path, size: int, seal: Seal | None = None) -> AsyncIterator[OpenRecording]:
-        """Open a master of `size` bytes in the store for streaming.
-
-        Raises FileGone, before anything has been sent, when the store does not hold this file.
-        """
-        which = (path, size, seal)
-        file = self._files.get(which)
-        if file is None:
-            file = _Shared(*await asyncio.to_thread(_open, path, size, seal))
-            if which in self._files:  # another request was faster
-                os.close(file.handle)
-                file = self._files[which]
-            self._files[which] = file
-        self._files.move_to_end(which)
-        file.take()
-        try:
-            yield OpenRecording(file.handle, file.opener)
-        except FileGone:
-            self._forget(which)  # it may be mended meanwhile
-            raise
-        finally:
-            file.give_back(self._idle_s, lambda: self._forget(which, file))
-            while len(self._files) > self._most:
-                self._forget(next(iter(self._files)))
-
-    def close(self) -> None:
-        """Let go of all; what is being sent is sent to its end."""
-        for which in list(self._files):
-            self._forget(which)
-
-    def _forget(self, which: tuple[Path, int, Seal | None], only: _Shared | None = None) -> None:
-        file = self._files.get(which)
-        if file is not None and (only is None or file is only):
-            del self._files[which]
-            file.retire()
-
-
-class _Shared:
-    """An open file, and how many requests read it."""
-
-    def __init__(self, handle: int, opener: Opener | None) -> None:
-        self.handle = handle
-        self.opener = opener
-        self._readers = 0
-        self._retired = False
-        self._timer: asyncio.TimerHandle | None = None
-
-    def take(self) -> None:
-        """One more reads."""
-        self._readers += 1
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-
-    def give_back(self, idle_s: float, forget: Callable[[], None]) -> None:
-        """One less; the last one starts the time after which it is forgotten."""
-        self._readers -= 1
-        if self._readers:
-            return
-        if self._retired:
-            os.close(self.handle)
-        else:
-            self._timer = asyncio.get_running_loop().call_later(idle_s, forget)
-
-    def retire(self) -> None:
-        """Close it, now or when the last reader is done."""
-        self._retired = True
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        if not self._readers:
-            os.close(self.handle)
-
-
-def _open(path: Path, size: int, seal: Seal | None) -> tuple[int, Opener | None]:
-    try:
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    except OSError as error:
-        message = f"The stored file cannot be opened ({error.strerror}): is the store mounted? Restore the file if it is lost."
-        raise FileGone("recording_file_gone", message) from error
-    try:
-        if os.fstat(handle).st_size != size:
-            raise FileGone(
-                "recording_file_torn",
-                "The stored file is not as long as its ledger row says: check the disk, restore the file.",
-            )
-        if seal is None:
-            return handle, None
-        opener = Opener(seal, size)
-        opener.check_head(os.pread(handle, HEAD_BYTES, 0))
-    except BaseException:
-        os.close(handle)
-        raise
-    return handle, opener
+    async def _bytes(self, start: int, stop: int, *, short: bool = False) -> memoryview:
+        """At once what is in memory; a thread waits for what is on the disk."""
+        room, got = memoryview(bytearray(stop - start)), 0
+        while got < len(room):
+            rest, now = room[got:], 0
+            if _READ_AT_ONCE:
+                try:
+                    now = os.preadv(self._file.handle, [rest], start + got, _READ_AT_ONCE)
+                except OSError:  # EAGAIN: it would wait; or a file system that cannot tell
+                    now = 0
+            now = now or await asyncio.to_thread(os.preadv, self._file.handle, [rest], start + got)
+            got += now
+            if not now:
+                if short and got:
+                    return room[:got]
+                raise FileGone(
+                    "recording_file_torn",
+                    "The stored file has become shorter than its ledger row says: check the disk.",
+                )
+        return room

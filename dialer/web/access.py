@@ -2,17 +2,21 @@
 
 While the database is away, an identity that was checked a short while ago goes on being believed, and only for operations that say
 so (`survives`): an agent in a conversation must be able to hold and hang up. Nobody new gets in.
+
+An operation whose own statement asks whether the session or token still holds (`rechecks`: listening, range after range) begins with what was found a
+short while ago, and asks anew where that statement says no.
 """
 
 from __future__ import annotations
 
 import asyncio
+import functools
 import hashlib
 import hmac
 import ipaddress
 import secrets
 from collections import OrderedDict
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from urllib.parse import urlsplit
 
@@ -32,6 +36,7 @@ CSRF_HEADER = "X-CSRF-Token"
 TOKEN_PREFIX = "wht_"  # noqa: S105  # what tokens begin with, so that scanners find leaked ones
 TOUCH_EVERY_S = 60
 BELIEVED_S = 15 * 60
+REMEMBERED_S = 60
 BELIEVED_KEPT = 10_000
 DATABASE_WAIT_S = 2.0
 
@@ -82,22 +87,29 @@ class Access:
         self._believed: OrderedDict[bytes, tuple[Identity, datetime]] = OrderedDict()
 
     async def identify(
-        self, request: web.Request, now: datetime, *, survives: bool, touch: bool = True
+        self, request: web.Request, now: datetime, *, survives: bool, touch: bool = True, rechecked: bool = False
     ) -> Identity | None:
-        """Who asks; None for nobody. `touch`: it counts as use. Errors: 401 for a token or cookie that is not valid (any more), 503 when it cannot be checked."""
+        """Who asks; None for nobody. `touch`: it counts as use. `rechecked`: it is asked again, so what was found within a minute will do.
+
+        Errors: 401 for a token or cookie that is not valid (any more), 503 when it cannot be checked.
+        """
         header = request.headers.get("Authorization")
         if header is not None:
             scheme, _, secret = header.partition(" ")
             if scheme.lower() != "bearer" or not secret.startswith(TOKEN_PREFIX) or len(secret) > 200:
                 raise unauthenticated("token_invalid", "This API token is not valid: create a new one.")
-            identity = await self._check(hash_of(secret), now, by_token=True, survives=survives, touch=touch)
+            secret_hash = hash_of(secret)
+            identity = self._remembered(secret_hash, now, by_token=True) if rechecked else None
+            identity = identity or await self._check(secret_hash, now, by_token=True, survives=survives, touch=touch)
             if identity is None:
                 raise unauthenticated("token_invalid", "This API token is not valid (any more): create a new one.")
             return identity
         cookie = request.cookies.get(session_cookie(self._deps.settings))
         if not cookie or len(cookie) > 200:
             return None
-        identity = await self._check(hash_of(cookie), now, by_token=False, survives=survives, touch=touch)
+        secret_hash = hash_of(cookie)
+        identity = self._remembered(secret_hash, now, by_token=False) if rechecked else None
+        identity = identity or await self._check(secret_hash, now, by_token=False, survives=survives, touch=touch)
         if identity is None:
             raise unauthenticated("session_expired", "The session has ended: log in again.")
         return identity
@@ -111,6 +123,13 @@ class Access:
         """All of a user's sessions and tokens have ended or changed."""
         for key in [key for key, (identity, _) in self._believed.items() if identity.user_id == user_id]:
             del self._believed[key]
+
+    def _remembered(self, secret_hash: bytes, now: datetime, *, by_token: bool) -> Identity | None:
+        """Who was found behind it within a minute."""
+        believed = self._believed.get(secret_hash)
+        if believed is None or not timedelta(0) <= now - believed[1] <= timedelta(seconds=REMEMBERED_S):
+            return None
+        return believed[0] if by_token == (believed[0].token_id is not None) else None
 
     async def _check(
         self, secret_hash: bytes, now: datetime, *, by_token: bool, survives: bool, touch: bool
@@ -134,8 +153,7 @@ class Access:
         return identity
 
     async def _by_session(self, conn: Connection, secret_hash: bytes, now: datetime, *, touch: bool) -> Known | None:
-        idle = timedelta(seconds=self._deps.settings.session_idle_s)
-        known = await identities.by_session(conn, secret_hash, now=now, seen_after=now - idle)
+        known = await identities.by_session(conn, secret_hash, now=now, seen_after=idle_since(self._deps.settings, now))
         if touch and known and known.seen_at and now - known.seen_at > timedelta(seconds=TOUCH_EVERY_S):
             await identities.touch_session(conn, secret_hash, now)
         return known
@@ -157,6 +175,19 @@ def _identity(known: Known, session_hash: bytes | None) -> Identity:
         user_id=known.user_id, login=known.login, display_name=known.display_name, role=Role(known.role), agent_id=known.agent_id,
         session_hash=session_hash, csrf_hash=known.csrf_hash, token_id=known.token_id,
     )  # fmt: skip
+
+
+def idle_since(settings: WebSettings, now: datetime) -> datetime:
+    """A session that was not used after this has ended."""
+    return now - timedelta(seconds=settings.session_idle_s)
+
+
+def check_role(identity: Identity, roles: Collection[Role]) -> None:
+    """Refuse whose role does not include this. Errors: NotAllowed `role_not_allowed`."""
+    if identity.role not in roles:
+        raise NotAllowed(
+            "role_not_allowed", "Your role does not include this: ask an administrator.", role=identity.role.value
+        )
 
 
 def check_same_site(request: web.Request, identity: Identity | None, settings: WebSettings) -> None:
@@ -199,6 +230,7 @@ def address_of(request: web.Request, settings: WebSettings) -> str | None:
     return _plain_address(address)
 
 
+@functools.lru_cache(maxsize=4096)
 def _plain_address(text: str | None) -> str | None:
     try:
         return str(ipaddress.ip_address(text or ""))

@@ -22,7 +22,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from dialer.domain.errors import BadRequest, NotAllowed
 from dialer.domain.roles import Role
-from dialer.web.access import set_cookies
+from dialer.web.access import check_role, set_cookies
 from dialer.web.call import Call
 from dialer.web.errors import HttpError, of_validation
 
@@ -53,6 +53,7 @@ class Operation:
     body_limit: int | None
     session_only: bool  # not by an API token
     survives: bool  # may go on with a recently checked identity while the database is away
+    rechecks: bool  # may begin with a recently checked identity, because the handler has it checked again
 
     @property
     def name(self) -> str:
@@ -84,6 +85,7 @@ def operation(
     body_limit: int | None = None,
     session_only: bool = False,
     survives: bool = False,
+    rechecks: bool = False,
 ) -> Callable[[Handler], Operation]:
     """Declare an operation. Errors: TypeError, at import, when the handler's arguments and the path do not agree."""
 
@@ -101,7 +103,7 @@ def operation(
             status=204 if answer in (None, type(None)) else status, handler=handler,
             params={name: TypeAdapter(hints[name]) for name in in_path},
             body=hints.get("body"), query=hints.get("query"), response=None if plain else TypeAdapter(answer),
-            media=(media,) if isinstance(media, str) else media, also=also or {}, accepts=(accepts,) if isinstance(accepts, str) else accepts, timeout_s=timeout_s, body_limit=body_limit, session_only=session_only, survives=survives,
+            media=(media,) if isinstance(media, str) else media, also=also or {}, accepts=(accepts,) if isinstance(accepts, str) else accepts, timeout_s=timeout_s, body_limit=body_limit, session_only=session_only, survives=survives, rechecks=rechecks,
         )  # fmt: skip
 
     return declare
@@ -123,10 +125,7 @@ async def serve(one: Operation, call: Call) -> web.StreamResponse:
     """Check who asks and what is asked, run the handler, write its answer."""
     if one.roles is not None:
         identity = call.identity
-        if identity.role not in one.roles:
-            raise NotAllowed(
-                "role_not_allowed", "Your role does not include this: ask an administrator.", role=identity.role.value
-            )
+        check_role(identity, one.roles)
         if one.session_only and identity.token_id is not None:
             raise NotAllowed("session_required", "This is done by a person who is logged in, not by an API token.")
     arguments = {name: _parameter(adapter, name, call.request.match_info[name]) for name, adapter in one.params.items()}

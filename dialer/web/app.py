@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from contextlib import nullcontext
 from importlib.metadata import PackageNotFoundError, version
 
 from aiohttp import WSCloseCode, web
@@ -143,8 +143,10 @@ def _handler(one: Operation) -> guard.Handler:
         deps, parts = request.app[DEPS], request.app[PARTS]
         now = deps.clock()
         timeout_s = deps.settings.request_timeout_s if one.timeout_s is None else one.timeout_s
-        async with asyncio.timeout(timeout_s or None):
-            caller = None if one.roles is None else await parts.access.identify(request, now, survives=one.survives)
+        async with asyncio.timeout(timeout_s) if timeout_s else nullcontext():
+            caller = None
+            if one.roles is not None:
+                caller = await parts.access.identify(request, now, survives=one.survives, rechecked=one.rechecks)
             access.check_same_site(request, caller, deps.settings)
             address = access.address_of(request, deps.settings)
             return await serve(
@@ -184,9 +186,7 @@ async def _keep_house(app: web.Application) -> None:
             now = deps.clock()
             try:
                 async with asyncio.timeout(5), deps.pool.acquire() as conn:
-                    await identities.end_expired(
-                        conn, now=now, seen_after=now - timedelta(seconds=deps.settings.session_idle_s)
-                    )
+                    await identities.end_expired(conn, now=now, seen_after=access.idle_since(deps.settings, now))
             except DATABASE_AWAY:
                 next_sweep = loop_time + FLUSH_EVERY_S
         await asyncio.sleep(FLUSH_EVERY_S)

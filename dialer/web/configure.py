@@ -21,6 +21,7 @@ def web_settings(settings: Settings) -> WebSettings:
         secure_cookies=settings.web_url.startswith("https://"),
         trusted_proxies=settings.trusted_proxies,
         accel_prefix=settings.accel_prefix,
+        heard_in_memory_bytes=settings.heard_in_memory_mib * 1024**2,
     )
 
 

@@ -74,6 +74,7 @@ class WebSettings:
     allowed_origins: tuple[str, ...] = ()  # other origins whose pages may use a session; our own host is always one
     trusted_proxies: tuple[str, ...] = ()  # addresses whose X-Forwarded-For is believed
     accel_prefix: str = ""  # where nginx serves the store from (internal); empty: we send the sound ourselves
+    heard_in_memory_bytes: int = 128 * 1024**2  # sound that was heard last, opened, for the jumps that follow
     metrics_token: str | None = None  # a scraper's own bearer token; a user's token with the right role does too
     session_idle_s: float = 2 * 3600
     session_max_s: float = 12 * 3600

@@ -23,7 +23,7 @@ from dialer.web.passwords import Passwords
 from dialer.web.recordings.noting import Noting
 from dialer.web.recordings.sounds import Sounds
 from recorder.made_sound import MadeSound
-from recorder.streaming import OpenFiles
+from recorder.open_files import OpenFiles
 
 log = structlog.get_logger(__name__)
 
@@ -162,5 +162,5 @@ def make_parts(deps: WebDeps) -> Parts:
     return Parts(
         passwords=Passwords(), logins=LoginLimit(deps.redis), access=Access(deps), measures=Measures(deps.registry), tasks=tasks,
         desk_audit=DeskAudit(deps), masks=Masks(deps), mp3s=MadeSound(), clips=MadeSound(), sounds=Sounds(deps), noting=Noting(deps, tasks.start),
-        open_files=OpenFiles(),
+        open_files=OpenFiles(kept_bytes=deps.settings.heard_in_memory_bytes),
     )  # fmt: skip

@@ -35,10 +35,10 @@ from recorder import chaining
 from recorder.activity import BLOCK_S, FRAME_MS, Activity, waveform
 from recorder.encoder import EncodeOrder, EncoderPool
 from recorder.master import BIT_RATE, Master, make_master
+from recorder.open_files import OpenFiles
 from recorder.ranges import Span
 from recorder.service import Recorder
 from recorder.steps import Step
-from recorder.streaming import OpenFiles
 from recorder.talk import figures
 from tests.benchmarks.database import a_database
 from tests.recorder.builders import (

@@ -1,7 +1,8 @@
 """How fast recordings are streamed over HTTP, rights and a committed audit row for each range included, beside nginx on the same file in the same run.
 
-1 MB ranges from random places of a file that is in memory, over 8 connections. Bounds: half of nginx; sealed recordings 0.9 of plain ones.
-The same as plain, but sent by nginx after our audit row (X-Accel-Redirect), is shown. All take turns; the median of the rounds' ratios counts, because
+1 MB ranges from random places of a recording that is being listened to, over 8 connections. Bounds: half of nginx; sealed recordings 0.9 of plain ones.
+Shown are the same by a link, both as they are when nothing of what was heard is kept in our own memory (as the first time; only the system has the file
+in its memory, as for nginx), and sent by nginx after our audit row (X-Accel-Redirect). All take turns; the median of the rounds' ratios counts, because
 what else the machine does at a moment then meets both.
 """
 
@@ -41,12 +42,18 @@ async def measure(folder: Path) -> int:
             "nginx": (house.nginx.port, "/bare/1.opus"),
             "plain": (house.port, f"/api/v1/recordings/{plain}/audio"),
             "sealed": (house.port, f"/api/v1/recordings/{sealed}/audio"),
+            "by link": (house.port, await house.link(plain)),
+            "plain anew": (house.anew_port, f"/api/v1/recordings/{plain}/audio"),
+            "sealed anew": (house.anew_port, f"/api/v1/recordings/{sealed}/audio"),
             "by nginx": (house.nginx.port, f"/api/v1/recordings/{plain}/audio"),
         }
         rounds = [{name: await measured(*where) for name, where in of.items()} for _ in range(ROUNDS)]
     lines = [
         ("Streaming 1 MB ranges", "plain", "nginx", NGINX_BOUND),
         ("Streaming 1 MB ranges, sealed", "sealed", "plain", SEALED_BOUND),
+        ("Streaming 1 MB ranges, by a link", "by link", "nginx", None),
+        ("Streaming 1 MB ranges, read anew", "plain anew", "nginx", None),
+        ("Streaming 1 MB ranges, sealed, opened anew", "sealed anew", "plain anew", None),
         ("Streaming 1 MB ranges, sent by nginx", "by nginx", "nginx", None),
     ]
     missed = 0

@@ -18,6 +18,7 @@ from aiohttp import web
 from campaigns.sql import Pool
 from dialer.db import identities
 from dialer.live.feed import Feed
+from dialer.main import memory
 from dialer.web.access import TOKEN_PREFIX, hash_of
 from dialer.web.api import PREFIX
 from dialer.web.app import create_app
@@ -39,13 +40,16 @@ NOW = datetime(2026, 3, 10, tzinfo=UTC)
 
 @dataclass(kw_only=True)
 class StreamingHouse:
-    """What streams: `port` ours, `behind_port` ours behind nginx, nginx itself with the files at /bare/ and us behind it at /."""
+    """What streams: `port` ours, `anew_port` ours where nothing that was heard is kept in memory, `behind_port` ours behind nginx, nginx itself with the files
+    at /bare/ and us behind it at /.
+    """
 
     pool: Pool
     store: Path
     keys: FileKeys
     user: UUID
     port: int = 0
+    anew_port: int = 0
     behind_port: int = 0
     nginx: Nginx = field(init=False)
 
@@ -90,7 +94,12 @@ async def a_streaming_house(folder: Path) -> AsyncIterator[StreamingHouse]:
         )
         house = StreamingHouse(pool=pool, store=store, keys=FileKeys(source), user=user)
         runners = []
-        for name, settings in (("port", WebSettings()), ("behind_port", WebSettings(accel_prefix="/kept"))):
+        ways = {
+            "port": WebSettings(),
+            "anew_port": WebSettings(heard_in_memory_bytes=0),
+            "behind_port": WebSettings(accel_prefix="/kept"),
+        }
+        for name, settings in ways.items():
             runner, port = await _serving(house, folder, settings)
             runners.append(runner)
             setattr(house, name, port)
@@ -100,6 +109,7 @@ async def a_streaming_house(folder: Path) -> AsyncIterator[StreamingHouse]:
             f"location / {{ proxy_pass http://127.0.0.1:{house.behind_port}; }}",
         )
         await house.nginx.start()
+        memory.settle()
         try:
             yield house
         finally:

@@ -6,11 +6,12 @@ import asyncio
 import contextlib
 import hashlib
 import os
+import random
 import time
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from uuid import UUID
 
 import pytest
@@ -19,9 +20,11 @@ from hypothesis import strategies as st
 
 from lab.waiting import wait_until
 from recorder.errors import FileGone
+from recorder.open_files import OpenFiles
 from recorder.ranges import Span, StreamPlan, parse_ranges, plan_response
-from recorder.sealing import SealingSink, new_seal
-from recorder.streaming import OpenFiles
+from recorder.sealing import CHUNK_BYTES as SEALED_BYTES
+from recorder.sealing import HEAD_BYTES, STRIDE, Seal, SealingSink, new_seal
+from recorder.streaming import BLOCK_BYTES, KEPT_BYTES
 
 SIZE = 1000
 SHA = hashlib.sha256(b"a recording").digest()
@@ -164,12 +167,11 @@ async def test_the_reader_gives_the_planned_bytes(tmp_path: Path) -> None:
     async with OpenFiles(most=0).of(path, len(content)) as file:
         chunks = [chunk async for chunk in file.chunks(parts)]
     assert b"".join(chunks) == b"head" + content[5:700_000] + b"tail" + content[1_000_000:]
-    assert max(map(len, chunks)) <= 256 * 1024
+    assert max(map(len, chunks)) <= BLOCK_BYTES
 
 
-@pytest.mark.parametrize("sealed", [False, True])
-async def test_memory_of_a_chunk_is_used_again_only_when_it_was_taken(tmp_path: Path, sealed: bool) -> None:
-    content, path, seal = os.urandom(900_000), tmp_path / "a.opus", new_seal(UUID(int=7)) if sealed else None
+def a_file(path: Path, content: bytes, seal: Seal | None) -> int:
+    """A master of this content; how long the file is."""
     with path.open("wb") as file:
         if seal is None:
             file.write(content)
@@ -177,13 +179,71 @@ async def test_memory_of_a_chunk_is_used_again_only_when_it_was_taken(tmp_path: 
             sink = SealingSink(file, seal)
             sink.write(content)
             sink.finish()
-    parts: tuple[bytes | Span, ...] = (Span(start=10_000, stop=900_000),)
-    async with OpenFiles(most=0).of(path, path.stat().st_size, seal) as reader:
-        held = [chunk async for chunk in reader.chunks(parts)]
-        assert b"".join(held) == content[10_000:]
-        taken = [(chunk, bytes(chunk)) async for chunk in reader.chunks(parts, taken=lambda: True)]
-    assert b"".join(copy for _, copy in taken) == content[10_000:]
-    assert len({id(memoryview(chunk).obj) for chunk, _ in taken}) == 1
+    return path.stat().st_size
+
+
+async def span_of(files: OpenFiles, path: Path, size: int, seal: Seal | None, start: int, stop: int) -> bytes:
+    async with files.of(path, size, seal) as file:
+        return b"".join([chunk async for chunk in file.chunks((Span(start=start, stop=stop),))])
+
+
+@pytest.mark.parametrize("sealed", [False, True])
+async def test_what_was_heard_is_not_read_again_until_its_file_is_forgotten(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sealed: bool
+) -> None:
+    content, path, seal = (
+        os.urandom(3 * BLOCK_BYTES + 5),
+        tmp_path / "a.opus",
+        new_seal(UUID(int=7)) if sealed else None,
+    )
+    size, reads, preadv = a_file(path, content, seal), 0, os.preadv
+
+    def counted(*words: Any) -> int:
+        nonlocal reads
+        reads += 1
+        return preadv(*words)
+
+    monkeypatch.setattr(os, "preadv", counted)
+    files, chance = OpenFiles(), random.Random(1)
+    assert await span_of(files, path, size, seal, 0, len(content)) == content
+    assert 4 <= reads <= 8  # four blocks; some may have to wait for the disk
+    reads = 0
+    for _ in range(100):
+        start = chance.randrange(len(content))
+        stop = chance.randrange(start, len(content)) + 1
+        assert await span_of(files, path, size, seal, start, stop) == content[start:stop]
+    assert reads == 0
+    assert files.blocks.bytes >= len(content)
+    files.close()
+    assert files.blocks.bytes == 0
+
+
+async def test_no_more_is_kept_than_may_be_and_the_longest_unused_goes_first(tmp_path: Path) -> None:
+    paths = [tmp_path / f"{name}.opus" for name in "abc"]
+    for path in paths:
+        a_file(path, path.name.encode() * (BLOCK_BYTES // 6), None)
+    size, files = paths[0].stat().st_size, OpenFiles(kept_bytes=2 * BLOCK_BYTES)
+    for path in (*paths, paths[1], *paths):
+        assert await span_of(files, path, size, None, 0, size) == path.name.encode() * (BLOCK_BYTES // 6)
+        assert files.blocks.bytes <= 2 * BLOCK_BYTES
+    files.close()
+
+
+@pytest.mark.parametrize("kept", [0, KEPT_BYTES])
+async def test_damage_takes_away_only_the_sealed_chunk_that_it_is_in(tmp_path: Path, kept: int) -> None:
+    content, path, seal = os.urandom(BLOCK_BYTES), tmp_path / "a.opus", new_seal(UUID(int=7))
+    size = a_file(path, content, seal)
+    with path.open("r+b") as file:
+        file.seek(HEAD_BYTES + 2 * STRIDE + 100)
+        file.write(b"damage")
+    files = OpenFiles(kept_bytes=kept)
+    good = (0, 2 * SEALED_BYTES), (3 * SEALED_BYTES, BLOCK_BYTES)
+    for start, stop in good * 2:
+        assert await span_of(files, path, size, seal, start, stop) == content[start:stop]
+    with pytest.raises(FileGone) as altered:
+        await span_of(files, path, size, seal, 0, BLOCK_BYTES)
+    assert altered.value.error_id == "recording_file_altered"
+    files.close()
 
 
 async def test_a_file_that_is_gone_or_torn_is_said_before_anything_is_sent(tmp_path: Path) -> None:
@@ -199,11 +259,13 @@ async def test_a_file_that_is_gone_or_torn_is_said_before_anything_is_sent(tmp_p
 
 async def test_a_file_that_is_cut_while_it_is_read_ends_the_stream_with_an_error(tmp_path: Path) -> None:
     path = tmp_path / "a.opus"
-    path.write_bytes(bytes(600_000))
-    async with OpenFiles(most=0).of(path, 600_000) as file:
-        chunks = file.chunks((Span(start=0, stop=600_000),))
+    size = 2 * BLOCK_BYTES
+    path.write_bytes(bytes(size))
+    async with OpenFiles(most=0).of(path, size) as file:
+        chunks = file.chunks((Span(start=0, stop=size),))
         await anext(chunks)
-        path.write_bytes(bytes(300_000))
+        os.truncate(path, BLOCK_BYTES + 300_000)
+        assert sum([len(await anext(chunks)) for _ in range(5)]) == 300_000
         with pytest.raises(FileGone):
             async for _ in chunks:
                 pass
@@ -227,7 +289,7 @@ async def test_reading_does_not_block_the_loop(tmp_path: Path) -> None:
         total = sum([len(chunk) async for chunk in file.chunks((Span(start=0, stop=size),))])
     other.cancel()
     assert total == size
-    assert turns >= 77, time.monotonic() - begin  # at least a turn for every chunk
+    assert turns >= size // BLOCK_BYTES, time.monotonic() - begin  # a turn between two blocks
 
 
 def open_handles(path: Path) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from dialer.db import hearing
 from dialer.domain.roles import Role
 from dialer.web.recordings import sending
 from recorder import file_keys
@@ -62,6 +63,51 @@ async def test_the_row_names_a_link_s_maker_as_they_are_called_now(house: House,
     await house.pool.execute("update users set login = 'wang.fang' where id = $1", maker)
     await house.nobody().ask("GET", path, headers=PART)
     assert [row["actor"] == "wang.fang" for row in await house.audited("recording_listened")] == [False, True]
+
+
+# Done behind the application's back, as by another process of it.
+ENDS = {
+    "logged out": "delete from sessions",
+    "session over": "update sessions set expires_at = now()",
+    "session idle": "update sessions set seen_at = now() - interval '3 hours'",
+    "token revoked": "update api_tokens set revoked_at = now()",
+    "token over": "update api_tokens set expires_at = now()",
+    "disabled": "update users set disabled_at = now()",
+    "another role": "update users set role = 'agent'",
+}
+
+
+@pytest.mark.parametrize("with_token", [False, True])
+async def test_a_right_to_listen_ends_between_two_ranges_however_it_ends(house: House, *, with_token: bool) -> None:
+    path = f"/recordings/{await a_recording(house)}/audio"
+    ended, rows = 0, 0
+    for how, statement in ENDS.items():
+        if ("token" if with_token else "session") in statement or "users" in statement:
+            listener = await house.person(Role.QA, token=with_token)
+            for _ in range(2):  # the second one by what is remembered
+                assert (await listener.ask("GET", path, headers=PART)).status == 206, how
+            rows += 2
+            await house.pool.execute(statement)
+            for method, headers in (("GET", PART), ("GET", {"If-None-Match": "*"}), ("HEAD", {})):
+                assert (await listener.ask(method, path, headers=headers)).status in {401, 403}, how
+            ended += 1
+    assert ended == (4 if with_token else 5)
+    assert len(await house.audited("recording_listened")) == rows
+
+
+async def test_another_range_asks_the_database_once(house: House) -> None:
+    """Who listens, what of, and its row: one statement, since a player asks for range after range."""
+    recording, listener = await a_recording(house), await house.person(Role.QA)
+    asked: list[str] = []
+    connections = [await house.pool.acquire() for _ in range(house.pool.get_max_size())]
+    for conn in connections:
+        conn.add_query_logger(lambda query: asked.append(query.query))
+        await house.pool.release(conn)
+    for _ in range(2):
+        asked.clear()
+        assert (await listener.ask("GET", f"/recordings/{recording}/audio", headers=PART)).status == 206
+    driver_s_own = ("'jit'", "pg_catalog")  # what it asks of types, once a connection
+    assert [query for query in asked if not any(word in query for word in driver_s_own)] == [hearing.NOTE]
 
 
 async def listening(house: House, listener: Person, path: str) -> socket.socket:

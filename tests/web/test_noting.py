@@ -12,7 +12,7 @@ import pytest
 from campaigns.sql import Pool
 from dialer.db import hearing
 from dialer.db.audit_trail import Entry
-from dialer.db.hearing import Heard, SoundRow
+from dialer.db.hearing import Heard, Listener, SoundRow
 from dialer.db.sql import Connection
 from dialer.domain.roles import Role
 from tests.web.conftest import House
@@ -28,13 +28,11 @@ async def the_sound(pool: Pool, recording: UUID) -> SoundRow:
     return row
 
 
-def heard(
-    row: SoundRow, *, user: UUID | None = None, login: str = "x", roles: frozenset[str] | None = None, why: str = ""
-) -> Heard:
+def heard(row: SoundRow, *, user: UUID | None, login: str, why: str) -> Heard:
     entry = Entry(
-        at=NOW, user_id=user, actor=login, address="127.0.0.1", action="recording_listened", subject_type="recording", subject_id=str(row.id), detail={"why": why}
+        at=NOW, user_id=user, actor=f"{login} (token)", address="127.0.0.1", action="recording_listened", subject_type="recording", subject_id=str(row.id), detail={"why": why}
     )  # fmt: skip
-    return Heard(entry=entry, row=row, roles=roles)
+    return Heard(entry=entry, row=row, listener=Listener(login=login, roles=frozenset({"qa", "supervisor"})))
 
 
 async def test_each_of_many_rows_is_written_only_where_its_recording_and_its_listener_still_are_what_they_were(
@@ -44,21 +42,21 @@ async def test_each_of_many_rows_is_written_only_where_its_recording_and_its_lis
     await house.pool.execute("update recordings set state = 'archived' where id = $1", gone.id)
     may, may_not = [await house.person(role) for role in (Role.QA, Role.AGENT)]
     logins = [await house.pool.fetchval("select login from users where id = $1", one.user_id) for one in (may, may_not)]
-    qa = frozenset({"qa", "supervisor"})
+    [first, second] = [(one.user_id, login) for one, login in zip((may, may_not), logins, strict=True)]
     async with house.pool.acquire() as conn:
         written = await hearing.note(
             conn,
             [
-                heard(kept, why="first"),
-                heard(gone, why="gone"),
-                heard(kept, user=may.user_id, login=logins[0], roles=qa, why="may"),
-                heard(kept, user=may_not.user_id, login=logins[1], roles=qa, why="may not"),
-                heard(kept, user=may.user_id, login="renamed", roles=qa, why="renamed"),
-                heard(kept, why="last"),
+                heard(kept, user=first[0], login=first[1], why="first"),
+                heard(gone, user=first[0], login=first[1], why="gone"),
+                heard(kept, user=second[0], login=second[1], why="may not"),
+                heard(kept, user=first[0], login="renamed", why="renamed"),
+                heard(kept, user=None, login="nobody", why="nobody"),
+                heard(kept, user=first[0], login=first[1], why="last"),
             ],
         )
-    assert written == [True, False, True, False, False, True]
-    assert [row["detail"]["why"] for row in await house.audited("recording_listened")] == ["first", "may", "last"]
+    assert written == [True, False, False, False, False, True]
+    assert [row["detail"]["why"] for row in await house.audited("recording_listened")] == ["first", "last"]
 
 
 async def test_fifty_listeners_at_once_are_a_row_each_and_hear_nothing_before_it(house: House) -> None:
@@ -93,3 +91,17 @@ async def test_one_row_that_cannot_be_written_keeps_no_other_listener_from_heari
     )
     assert [n for n, answer in enumerate(answers) if answer.status != 200] == [7]
     assert len(await house.audited("recording_listened")) == 19
+
+
+async def test_the_statement_is_planned_once_for_all_times(house: House) -> None:
+    recording, listener = await a_recording(house), await house.person(Role.QA)
+    row = await the_sound(house.pool, recording)
+    login = await house.pool.fetchval("select login from users where id = $1", listener.user_id)
+    async with house.pool.acquire() as conn:
+        for lot in range(20):
+            rows = [heard(row, user=listener.user_id, login=login, why=f"{n}") for n in range(1 + lot % 4)]
+            assert all(await hearing.note(conn, rows))
+        [plans] = await conn.fetch(
+            "select generic_plans, custom_plans from pg_prepared_statements where statement = $1", hearing.NOTE
+        )
+    assert plans["generic_plans"] >= 10, plans

@@ -120,11 +120,11 @@ async def test_the_row_is_committed_before_the_first_byte(house: House, monkeypa
     rows_at_first_byte: list[int] = []
     read = OpenRecording.chunks
 
-    async def watched(self: OpenRecording, parts: Any, **how: Any) -> Any:
+    async def watched(self: OpenRecording, parts: Any) -> Any:
         rows_at_first_byte.append(
             await house.pool.fetchval("select count(*) from audit_log where action = 'recording_listened'")
         )
-        async for chunk in read(self, parts, **how):
+        async for chunk in read(self, parts):
             yield chunk
 
     monkeypatch.setattr(OpenRecording, "chunks", watched)

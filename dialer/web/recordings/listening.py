@@ -14,6 +14,7 @@ from aiohttp import web
 from dialer.db import history
 from dialer.db.history import RecordingRow
 from dialer.domain.errors import Conflict, NotAllowed
+from dialer.web.access import check_role
 from dialer.web.api import PREFIX, operation
 from dialer.web.call import Call
 from dialer.web.recordings import links, sending
@@ -34,7 +35,7 @@ CUT_WITHIN_S = 120
 
 
 @operation(
-    "GET", "/recordings/{recording_id}/audio", roles=LISTENERS, summary="Listen to a recording", media=AUDIO, also=PARTIAL, timeout_s=0,
+    "GET", "/recordings/{recording_id}/audio", roles=LISTENERS, summary="Listen to a recording", media=AUDIO, also=PARTIAL, timeout_s=0, rechecks=True,
 )  # fmt: skip
 async def get_audio(call: Call, recording_id: UUID, query: Listen) -> web.StreamResponse:
     """Takes Range (RFC 9110). Each request that gets sound is one audit row, with the bytes that were asked for, and why."""
@@ -42,7 +43,7 @@ async def get_audio(call: Call, recording_id: UUID, query: Listen) -> web.Stream
 
 
 @operation(
-    "HEAD", "/recordings/{recording_id}/audio", roles=LISTENERS, summary="Length and hash of a recording", media=AUDIO, also=PARTIAL, timeout_s=0,
+    "HEAD", "/recordings/{recording_id}/audio", roles=LISTENERS, summary="Length and hash of a recording", media=AUDIO, also=PARTIAL, timeout_s=0, rechecks=True,
 )  # fmt: skip
 async def head_audio(call: Call, recording_id: UUID, query: Listen) -> web.StreamResponse:
     """The headers of the whole file; nothing is heard, so nothing is audited."""
@@ -138,6 +139,11 @@ async def _audio(
             async with asyncio.timeout(call.deps.settings.request_timeout_s):
                 if link is not None:
                     call = replace(call, caller=await call.parts.sounds.listener(link.user_id, fresh=fresh))
+                elif fresh:
+                    call = replace(
+                        call, caller=await call.parts.access.identify(call.request, call.now, survives=False)
+                    )
+                    check_role(call.identity, LISTENERS)
                 sound = await call.parts.sounds.of(recording_id, fresh=fresh)
             return await _sent(call, sound, listen, method, by_link=link is not None)
         except NotAsRemembered:
@@ -147,7 +153,7 @@ async def _audio(
 
 async def _sent(call: Call, sound: Sound, listen: Listen, method: Method, *, by_link: bool) -> web.StreamResponse:
     """Errors: NotAsRemembered."""
-    noted = Noted(detail={"why": listen.why} | ({"by_link": True} if by_link else {}), by_link=by_link)
+    noted = Noted(detail={"why": listen.why} | ({"by_link": True} if by_link else {}))
     if listen.media == "mp3":
         duration_ms = sound.row.duration_ms or 0
         made = await call.parts.mp3s.of(sound.sha256, lambda: mp3(sound.path, sound.seal, duration_ms=duration_ms))
@@ -164,7 +170,7 @@ async def _sent(call: Call, sound: Sound, listen: Listen, method: Method, *, by_
             headers={"X-Accel-Redirect": accel, "Content-Type": MEDIA_TYPE, "Cache-Control": "private, no-store"}
         )
     async with call.parts.open_files.of(sound.path, sound.file_bytes, sound.seal) as file:
-        return await sending.answer(call, sound, plan, lambda taken: file.chunks(plan.parts, taken=taken), noted)
+        return await sending.answer(call, sound, plan, file.chunks(plan.parts), noted)
 
 
 def _changed() -> Conflict:

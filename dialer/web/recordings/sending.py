@@ -6,7 +6,7 @@ import asyncio
 import fcntl
 import sys
 import termios
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -14,23 +14,22 @@ from typing import Any, Literal
 import structlog
 from aiohttp import web
 
-from dialer.db.hearing import Heard, SoundRow
+from dialer.db.hearing import Heard, Listener, SoundRow
+from dialer.web.access import idle_since
 from dialer.web.call import Call
 from dialer.web.recordings.sounds import Sound
 from dialer.web.roles import LISTENERS
 from recorder import ranges
 from recorder.errors import RecorderError
 from recorder.ranges import Span, StreamPlan
-from recorder.streaming import CHUNK_BYTES
+from recorder.streaming import BLOCK_BYTES
 
 log = structlog.get_logger(__name__)
 IDLE_S = 300.0  # a listener who takes nothing for so long is gone, or has enough: a player comes back by itself for what is missing
 LONGEST_RANGE_HEADER = 1000  # beyond it the header is ignored, as RFC 9110 allows
-_BY_LINK = frozenset(role.value for role in LISTENERS)
+_ROLES = frozenset(role.value for role in LISTENERS)
 Method = Literal["GET", "HEAD"]
 Chunks = AsyncIterator[bytes] | AsyncIterator[bytes | memoryview]
-Body = Callable[[Callable[[], bool]], Chunks]
-"""Makes the bytes that are sent; is told whether all that it has given out so far is on its way."""
 
 
 class NotAsRemembered(Exception):
@@ -43,7 +42,12 @@ class Noted:
 
     action: Literal["recording_listened", "recording_clipped"] = "recording_listened"
     detail: Mapping[str, Any]
-    by_link: bool = False
+
+
+class _Sound(web.StreamResponse):
+    """Its head goes out with the first sound: one packet less to make, to send and to wait for. (A hint to aiohttp; without it all is as it says.)"""
+
+    _send_headers_immediately = False
 
 
 def plan(call: Call, row: SoundRow, size: int, sha256: bytes, method: Method, media_type: str) -> StreamPlan:
@@ -56,9 +60,9 @@ def plan(call: Call, row: SoundRow, size: int, sha256: bytes, method: Method, me
     )  # fmt: skip
 
 
-async def answer(call: Call, sound: Sound, made: StreamPlan, body: Body | None, noted: Noted) -> web.StreamResponse:
+async def answer(call: Call, sound: Sound, made: StreamPlan, body: Chunks | None, noted: Noted) -> web.StreamResponse:
     """Answer with sound, after its audit row, or with headers alone. Errors: NotAsRemembered."""
-    response = web.StreamResponse(status=made.status, headers={**made.headers, "Cache-Control": "private, no-store"})
+    response = _Sound(status=made.status, headers={**made.headers, "Cache-Control": "private, no-store"})
     if not made.parts or body is None:
         if not sound.fresh:
             raise NotAsRemembered
@@ -69,7 +73,7 @@ async def answer(call: Call, sound: Sound, made: StreamPlan, body: Body | None, 
     whole = False
     try:
         with _at_their_pace(call.request, IDLE_S) as pace:
-            async for chunk in body(pace.all_taken):
+            async for chunk in body:
                 pace.written += len(chunk)
                 await response.write(chunk)
         whole = True
@@ -91,24 +95,23 @@ async def note(call: Call, sound: Sound, made: StreamPlan, noted: Noted) -> None
         noted.action, "recording", row.id, call_id=row.attempt_id, project_id=row.project_id,
         bytes=[[span.start, span.stop] for span in made.spans], of=made.size, **noted.detail,
     )  # fmt: skip
-    heard = Heard(entry=entry, row=row, roles=_BY_LINK if noted.by_link else None)
-    async with asyncio.timeout(call.deps.settings.request_timeout_s):
-        if not await call.parts.noting.note(heard):
-            raise NotAsRemembered
+    who, settings = call.identity, call.deps.settings
+    listener = Listener(
+        login=who.login, roles=_ROLES, session_hash=who.session_hash, seen_after=idle_since(settings, call.now), token_id=who.token_id
+    )  # fmt: skip
+    heard = Heard(entry=entry, row=row, listener=listener)
+    if not await call.parts.noting.note(heard):
+        raise NotAsRemembered
 
 
-def in_memory(content: bytes, made: StreamPlan) -> Body:
+async def in_memory(content: bytes, made: StreamPlan) -> AsyncIterator[bytes]:
     """The body of a plan for what is in memory."""
-
-    async def chunks(_all_taken: Callable[[], bool]) -> AsyncIterator[bytes]:
-        for part in made.parts:
-            if isinstance(part, Span):
-                for at in range(part.start, part.stop, CHUNK_BYTES):
-                    yield content[at : min(at + CHUNK_BYTES, part.stop)]
-            else:
-                yield part
-
-    return chunks
+    for part in made.parts:
+        if isinstance(part, Span):
+            for at in range(part.start, part.stop, BLOCK_BYTES):
+                yield content[at : min(at + BLOCK_BYTES, part.stop)]
+        else:
+            yield part
 
 
 class _Pace:
@@ -119,12 +122,7 @@ class _Pace:
         self._transport = transport
         self._idle_s = idle_s
         self._taken = -1
-        self.timer: asyncio.TimerHandle | None = None
-        self.look()
-
-    def all_taken(self) -> bool:
-        """Nothing that was written waits here."""
-        return self._transport.get_write_buffer_size() == 0
+        self.timer = asyncio.get_running_loop().call_later(idle_s, self.look)
 
     def look(self) -> None:
         """Break off where there was something to take all the time and nothing was taken."""
@@ -156,5 +154,4 @@ def _at_their_pace(request: web.Request, idle_s: float) -> Iterator[_Pace]:
     try:
         yield pace
     finally:
-        if pace.timer is not None:
-            pace.timer.cancel()
+        pace.timer.cancel()
