@@ -11,8 +11,20 @@ from typing import Annotated, Any
 import typer
 
 from campaigns.masking import mask
+from dialer.cli import archive_back
 from dialer.cli import archive_handover as handing
-from dialer.cli.archive_work import all_of, at_hand, bar, day_of, keys_of, ledger_of, place_of, settings_of, source_of
+from dialer.cli.archive_work import (
+    From,
+    Label,
+    Name,
+    at_hand,
+    bar,
+    keys_of,
+    ledger_of,
+    place_of,
+    settings_of,
+    source_of,
+)
 from dialer.cli.office import Office, in_office, now, shown, uuid_of
 from dialer.cli.output import Output
 from dialer.domain.errors import BadRequest
@@ -23,16 +35,9 @@ from recorder.archive.drive import Drive
 from recorder.archive.labels import print_sheets
 from recorder.archive.ledger import DiscCopy
 from recorder.archive.media import Medium
-from recorder.archive.rebuilding import rebuild
-from recorder.archive.restoring import Restorer
 from recorder.archive.rotation import Report, Targets, rotate, wait_for_disc
 
 app = typer.Typer(no_args_is_help=True, help="Recordings on discs: docs/discs.md.")
-Label = Annotated[str, typer.Argument(help="Label of the volume, W000001.")]
-Name = Annotated[str, typer.Argument(help="Name of the copy, W000001-2.")]
-From = Annotated[
-    str | None, typer.Option("--from", help="A drive (/dev/sr0), or an image; default: copies that lie in folders.")
-]
 Because = Annotated[str, typer.Option("--why", help="The reason; it is kept.")]
 _VOLUMES = (
     "label",
@@ -231,24 +236,6 @@ def recopy(context: typer.Context, label: Label) -> None:
     context.obj.output.thing(shown(made, *_COPIES))
 
 
-@app.command()
-def fetch(
-    context: typer.Context,
-    label: Label,
-    source: Annotated[str, typer.Option("--from", help="A drive with one of its discs (/dev/sr0), or an image.")],
-) -> None:
-    """Take a volume's image back from a disc, repaired where it is damaged, so that the next run can make another copy."""
-    output: Output = context.obj.output
-
-    async def work(office: Office) -> Path:
-        settings, ledger = settings_of(office), ledger_of(office)
-        with alone(settings.archive_dir), bar(shown=not output.as_json) as advance:
-            copier = Copier(ledger=ledger, settings=settings, progress=advance)
-            return await copier.image(await ledger.volume(label), source_of(source))
-
-    output.done(str(in_office(work)))
-
-
 @app.command("give-up")
 def give_up(context: typer.Context, label: Label, why: Because) -> None:
     """Give a volume up before it is sealed; its recordings are free for another."""
@@ -274,77 +261,11 @@ def space(context: typer.Context) -> None:
     context.obj.output.thing(shown(in_office(lambda office: office.do(routes.space))))
 
 
-@app.command()
-def restore(
-    context: typer.Context, call: Annotated[str, typer.Argument(help="Id of the call.")], source: From = None
-) -> None:
-    """Bring a call's recording back into the store, bit for bit."""
-    attempt_id = uuid_of(call, "a call")
-
-    async def work(office: Office) -> Any:
-        return await _restorer(office, source).call(attempt_id)
-
-    done = in_office(work)
-    context.obj.output.done(
-        "it is in the store again" if done.restored else "it is in the store", restored=done.restored
-    )
-
-
-@app.command("restore-volume")
-def restore_volume(
-    context: typer.Context,
-    label: Label,
-    source: From = None,
-    day: Annotated[str | None, typer.Option(help="Only calls of this day (in the business zone), 2026-03-10.")] = None,
-) -> int:
-    """Bring all of a volume back, or a day of it. Exit code 1 when a recording could not be given back."""
-    output: Output = context.obj.output
-
-    async def work(office: Office) -> Any:
-        since, until = day_of(office, day)
-        with bar(shown=not output.as_json) as advance:
-            return await _restorer(office, source, lambda done, total: advance("restoring", done, total)).volume(
-                label, since=since, until=until
-            )
-
-    done = in_office(work)
-    failed = [{"call": str(call), "problem": problem} for call, problem in done.failed.items()]
-    output.rows(failed, empty=f"{done.restored} came back, {done.there} were there")
-    return 1 if failed else 0
-
-
-@app.command("rebuild")
-def rebuild_ledger(
-    context: typer.Context,
-    sources: Annotated[
-        list[str], typer.Argument(help="Drives or images of volumes; s3://bucket/folder: all images that lie there.")
-    ],
-    without_archive_keys: Annotated[
-        bool,
-        typer.Option(
-            "--without-archive-keys",
-            help="The archive's key file is lost for good: rows come back, sealed recordings stay closed, and what was deleted must be deleted again.",
-        ),
-    ] = False,
-) -> None:
-    """Write into the ledger what volumes say and it does not know: after the database was lost. What was deleted stays deleted."""
-
-    async def work(office: Office) -> Any:
-        places = [place for one in sources for place in await asyncio.to_thread(all_of, one)]
-        archive_keys = None if without_archive_keys else office.deps.archive_keys
-        return await rebuild(
-            ledger_of(office),
-            places,
-            work=settings_of(office).archive_dir / "work",
-            keys=office.deps.file_keys,
-            archive_keys=archive_keys,
-        )
-
-    found = in_office(work)
-    context.obj.output.rows(
-        [{"label": one.label, "recordings": one.recordings, "new": one.new, "erased": one.erased} for one in found],
-        empty="",
-    )
+app.command()(archive_back.fetch)
+app.command()(archive_back.restore)
+app.command()(archive_back.restore_volume)
+app.command("rebuild")(archive_back.rebuild_ledger)
+app.command()(archive_back.erase_again)
 
 
 @app.command("handover")
@@ -363,18 +284,6 @@ def hand_over(
     if (into is None) == (drive is None):
         raise BadRequest("handover_target_missing", "Say where the volume goes: --into FOLDER, or --drive /dev/sr0.")
     context.obj.output.thing(in_office(lambda office: handing.hand_over(office, export_id, into, drive)))
-
-
-@app.command("erase-again")
-def erase_again(context: typer.Context) -> None:
-    """After an older copy of the archive's key file was put back: take out of it again what was deleted since."""
-
-    async def work(office: Office) -> int:
-        async with office.pool.acquire() as conn:
-            return await office.deps.archive_keys.erase_again(conn)
-
-    count = in_office(work)
-    context.obj.output.done(f"{count} deleted recordings were taken out again", recordings=count)
 
 
 @app.command()
@@ -411,7 +320,3 @@ async def _release(office: Office, days: int, free_bytes: int | None) -> int:
         free += int(done.bytes)
         if not done.more or (free_bytes is not None and free >= free_bytes):
             return gone
-
-
-def _restorer(office: Office, source: str | None, progress: Any = lambda _done, _total: None) -> Restorer:
-    return Restorer(ledger=ledger_of(office), settings=settings_of(office), source=source_of(source), progress=progress)

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 
@@ -23,6 +24,12 @@ from recorder.file_keys import FileKeys
 
 if TYPE_CHECKING:
     from recorder.ledger import Conn
+
+Label = Annotated[str, typer.Argument(help="Label of the volume, W000001.")]
+Name = Annotated[str, typer.Argument(help="Name of the copy, W000001-2.")]
+From = Annotated[
+    str | None, typer.Option("--from", help="A drive (/dev/sr0), or an image; default: copies that lie in folders.")
+]
 
 
 async def keys_of(office: Office) -> FileKeys | None:
