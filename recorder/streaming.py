@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import OrderedDict
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from typing import Final
 
 from recorder.errors import FileGone
@@ -77,7 +77,7 @@ class OpenRecording:
         self._file = file
         self._blocks = blocks
 
-    async def chunks(self, parts: tuple[bytes | Span, ...]) -> AsyncIterator[bytes | memoryview]:
+    async def chunks(self, parts: tuple[bytes | Span, ...]) -> AsyncGenerator[bytes | memoryview]:
         """The body of a plan. Raises FileGone when the file has become shorter meanwhile, or is not what was sealed."""
         begun = False
         for part in parts:

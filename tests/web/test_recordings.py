@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+import aiohttp
 import pytest
 
 from dialer.domain.roles import Role
 from recorder import file_keys
 from recorder.keyring import KeySource
 from recorder.ranges import parse_ranges
-from recorder.sealing import SealingSink, new_seal
+from recorder.sealing import CHUNK_BYTES, HEAD_BYTES, STRIDE, SealingSink, new_seal
 from tests.builders import NOON, a_lead, a_project, an_attempt
 from tests.web.conftest import House
 
@@ -260,3 +261,19 @@ async def test_without_the_key_file_nothing_is_heard_and_it_is_said_what_to_do(h
     house.deps.file_keys.forget()
     answer = await (await house.person(Role.QA)).ask("GET", f"/recordings/{recording}/audio")
     assert (answer.status, answer.error_id) == (409, "recording_master_key_unknown")
+
+
+async def test_damage_where_listening_begins_is_said_and_damage_further_on_breaks_off(
+    house: House, tmp_path: Path
+) -> None:
+    recording, file = await a_sealed_recording(house, tmp_path)
+    listener, path = await house.person(Role.QA), f"/recordings/{recording}/audio"
+    damaged = bytearray(file)
+    damaged[HEAD_BYTES + STRIDE + 9] ^= 1  # in the second of five chunks
+    (house.deps.store_dir / "2026" / "a.opus").write_bytes(damaged)
+    answer = await listener.ask("GET", path, headers={"Range": f"bytes={CHUNK_BYTES}-"})
+    assert (answer.status, answer.error_id) == (409, "recording_file_altered")
+    with pytest.raises(aiohttp.ClientPayloadError):
+        await listener.ask("GET", path)
+    after = f"bytes={2 * CHUNK_BYTES}-"
+    assert (await listener.ask("GET", path, headers={"Range": after})).raw == SOUND[2 * CHUNK_BYTES :]

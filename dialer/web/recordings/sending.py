@@ -6,8 +6,8 @@ import asyncio
 import fcntl
 import sys
 import termios
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from contextlib import aclosing, contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -29,7 +29,7 @@ IDLE_S = 300.0  # a listener who takes nothing for so long is gone, or has enoug
 LONGEST_RANGE_HEADER = 1000  # beyond it the header is ignored, as RFC 9110 allows
 _ROLES = frozenset(role.value for role in LISTENERS)
 Method = Literal["GET", "HEAD"]
-Chunks = AsyncIterator[bytes] | AsyncIterator[bytes | memoryview]
+Chunks = AsyncGenerator[bytes] | AsyncGenerator[bytes | memoryview]
 
 
 class NotAsRemembered(Exception):
@@ -61,7 +61,7 @@ def plan(call: Call, row: SoundRow, size: int, sha256: bytes, method: Method, me
 
 
 async def answer(call: Call, sound: Sound, made: StreamPlan, body: Chunks | None, noted: Noted) -> web.StreamResponse:
-    """Answer with sound, after its audit row, or with headers alone. Errors: NotAsRemembered."""
+    """Answer with sound, after its audit row, or with headers alone. Errors: NotAsRemembered, FileGone where not even the first of it can be read."""
     response = _Sound(status=made.status, headers={**made.headers, "Cache-Control": "private, no-store"})
     if not made.parts or body is None:
         if not sound.fresh:
@@ -69,22 +69,24 @@ async def answer(call: Call, sound: Sound, made: StreamPlan, body: Chunks | None
         await response.prepare(call.request)
         return response
     await note(call, sound, made, noted)
-    await response.prepare(call.request)
-    whole = False
-    try:
-        with _at_their_pace(call.request, IDLE_S) as pace:
-            async for chunk in body:
-                pace.written += len(chunk)
-                await response.write(chunk)
-        whole = True
-    except ConnectionError:
-        pass  # gone, as everybody who jumps elsewhere is
-    except RecorderError as error:
-        log.warning("a listener was cut off", recording_id=str(sound.row.id), error=error.error_id)
-    finally:
-        # The head is out: all that is left is to break off, so that nobody takes the part for the whole.
-        if not whole and call.request.transport is not None:
-            call.request.transport.abort()
+    async with aclosing(body):
+        first = await anext(body)  # what cannot even begin is said, not broken off
+        await response.prepare(call.request)
+        whole = False
+        try:
+            with _at_their_pace(call.request, IDLE_S) as pace:
+                await pace.write(response, first)
+                async for chunk in body:
+                    await pace.write(response, chunk)
+            whole = True
+        except ConnectionError:
+            pass  # gone, as everybody who jumps elsewhere is
+        except RecorderError as error:
+            log.warning("a listener was cut off", recording_id=str(sound.row.id), error=error.error_id)
+        finally:
+            # The head is out: all that is left is to break off, so that nobody takes the part for the whole.
+            if not whole and call.request.transport is not None:
+                call.request.transport.abort()
     return response
 
 
@@ -104,7 +106,7 @@ async def note(call: Call, sound: Sound, made: StreamPlan, noted: Noted) -> None
         raise NotAsRemembered
 
 
-async def in_memory(content: bytes, made: StreamPlan) -> AsyncIterator[bytes]:
+async def in_memory(content: bytes, made: StreamPlan) -> AsyncGenerator[bytes]:
     """The body of a plan for what is in memory."""
     for part in made.parts:
         if isinstance(part, Span):
@@ -123,6 +125,11 @@ class _Pace:
         self._idle_s = idle_s
         self._taken = -1
         self.timer = asyncio.get_running_loop().call_later(idle_s, self.look)
+
+    async def write(self, response: web.StreamResponse, chunk: bytes | memoryview) -> None:
+        """Write it, as soon as there is room for it."""
+        self.written += len(chunk)
+        await response.write(chunk)
 
     def look(self) -> None:
         """Break off where there was something to take all the time and nothing was taken."""
