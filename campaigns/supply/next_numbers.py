@@ -8,11 +8,14 @@ Attempts go on counting: the project's most attempts are for the person, not for
 
 from __future__ import annotations
 
+from collections import defaultdict
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 from campaigns.locality.locating import PLACE_NOW, REGION
-from campaigns.sql import Connection
+from campaigns.sql import Pool
+from campaigns.supply.judging import judge
 
 AT_ONCE: Final = 500
 ANSWERED: Final = ("connected", "abandoned", "hung_up_early")
@@ -55,10 +58,19 @@ set number = coalesce(m.number, l.number),
     region = case when m.id is null then l.region else m.region end
 from front f left join moved m using (id)
 where l.id = f.id and (m.id is not null or not exists (select from usable u where u.id = f.id))
-returning m.id as moved
+returning m.id as moved, l.project_id
 """
 
 
-async def next_numbers(conn: Connection, now: datetime) -> int:
-    """Give up to `AT_ONCE` leads their next number; how many got one. Leads whose other numbers are not wanted any more keep them as former ones."""
-    return sum(row["moved"] is not None for row in await conn.fetch(_NEXT, AT_ONCE, now, ANSWERED))
+async def next_numbers(pool: Pool, now: datetime) -> int:
+    """Give up to `AT_ONCE` leads their next number; how many got one. Who is outside the project's filter by that number is held from the same moment on.
+
+    Leads whose other numbers are not wanted any more keep them as former ones.
+    """
+    moved: defaultdict[UUID, list[int]] = defaultdict(list)
+    async with pool.acquire(timeout=5) as conn, conn.transaction():
+        for row in await conn.fetch(_NEXT, AT_ONCE, now, ANSWERED):
+            if row["moved"] is not None:
+                moved[row["project_id"]].append(row["moved"])
+        await judge(conn, moved)
+    return sum(map(len, moved.values()))

@@ -9,10 +9,10 @@ import typer
 from rich.console import Console
 from rich.progress import Progress, TextColumn
 
-from campaigns.locality.locating import relocate as relocate_leads
 from campaigns.locality.place import block_of
 from campaigns.locality.tables import books, know_blocks, load_table
 from campaigns.numbers import normalise
+from campaigns.supply.relocating import relocate as relocate_leads
 from dialer.cli.office import Office, in_office, shown
 from dialer.cli.output import Output
 from dialer.web.localities import routes

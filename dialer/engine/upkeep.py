@@ -77,8 +77,8 @@ class Upkeep:
         while True:
             await asyncio.sleep(_SUPPLY_EVERY_S)
             try:
+                await next_numbers(self._pool, self._clock.now())
                 async with self._pool.acquire(timeout=5) as conn:
-                    await next_numbers(conn, self._clock.now())
                     for project_id in await sifting.waiting(conn, resift_after_s=_RESIFT_AFTER_S):
                         await sifting.sift(conn, project_id)
             except LOST:

@@ -6,15 +6,20 @@ from pathlib import Path
 
 import pytest
 
+from campaigns.claim import claim
 from campaigns.errors import BadInput, Conflict, Missing
 from campaigns.importing.run import import_file
 from campaigns.leads import add_lead, list_leads
-from campaigns.locality.locating import locate, relocate
+from campaigns.locality.locating import locate
 from campaigns.locality.place import Place, block_of, split_place
 from campaigns.locality.plan import place_of, zone_of
 from campaigns.locality.tables import list_tables, load_table, use_table
 from campaigns.sql import Pool
-from tests.builders import a_project
+from campaigns.supply.ordering import Ordering
+from campaigns.supply.relocating import relocate
+from campaigns.supply.sifting import sift
+from campaigns.supply.supplies import set_supply
+from tests.builders import a_lead, a_project, a_request
 
 TABLE = "号段,省份,城市,运营商\n1381234,广东省,深圳市,中国移动\n1381235,上海,上海,中国移动\n"
 
@@ -106,6 +111,26 @@ async def test_a_table_is_replaced_without_a_restart_and_leads_move_with_it(pool
     assert [one.city for one in await list_leads(pool, project.id)] == ["杭州", "Mountain View, CA"]
     assert await relocate(pool) == 0
     assert [row["region"] for row in await pool.fetch("select region from leads order by id")] == ["浙江", "US"]
+
+
+@pytest.mark.services
+async def test_a_lead_whose_new_place_is_outside_the_filter_is_not_called_and_one_inside_is(
+    pool: Pool, tmp_path: Path
+) -> None:
+    project = await a_project(pool)
+    leaves, comes = [await a_lead(pool, project.id, number=number) for number in ("+8613812345678", "+8613812355678")]
+    async with pool.acquire() as conn:
+        await use_table(conn, await load(pool, tmp_path))
+        await relocate(pool)
+        await set_supply(
+            conn, project.id, condition={"field": "province", "op": "=", "value": "广东"}, ordering=Ordering()
+        )
+        assert await sift(conn, project.id)
+        assert [row["id"] for row in await conn.fetch("select id from leads where not held")] == [leaves]
+        table = TABLE.replace("广东省,深圳市", "西藏,拉萨").replace("上海,上海", "广东,广州")
+        await use_table(conn, await load(pool, tmp_path, table, version="2"))
+    assert await relocate(pool) == 2
+    assert [one.lead_id for one in await claim(pool, a_request(project, 2))] == [comes]
 
 
 @pytest.mark.services

@@ -15,6 +15,9 @@ from campaigns.retry import save as save_rules
 from campaigns.sql import Pool
 from campaigns.states import LeadState
 from campaigns.supply.next_numbers import next_numbers
+from campaigns.supply.ordering import Ordering
+from campaigns.supply.sifting import sift
+from campaigns.supply.supplies import set_supply
 from tests.builders import NOON, a_lead, a_project, a_request
 
 pytestmark = pytest.mark.services
@@ -89,3 +92,28 @@ async def test_the_zone_goes_with_the_number(pool: Pool) -> None:
     lead = await get_lead(pool, lead_id)
     assert (lead.number, lead.zone) == ("+81312345678", "Asia/Tokyo")
     assert await pool.fetchval("select region from leads") == "JP"
+
+
+@pytest.mark.parametrize(("condition", "called"), [("+86138", [A]), ("+86", [A, "+8613912345678"])])
+async def test_a_next_number_outside_the_filter_is_not_called(pool: Pool, condition: str, called: list[str]) -> None:
+    project = await a_project(pool)
+    await a_lead(pool, project.id, number=A, other_numbers=["+8613912345678"])
+    wanted = {"field": "number", "op": "starts", "value": condition}
+    async with pool.acquire() as conn:
+        await set_supply(conn, project.id, condition=wanted, ordering=Ordering())
+        assert await sift(conn, project.id)
+    found = [await one_call(pool, project, "vacant", 0)]
+    found += [one.number for one in await claim(pool, a_request(project, 1, now=NOON + timedelta(minutes=1)))]
+    assert found == called
+
+
+async def test_a_lead_that_was_held_when_it_ended_is_called_again_once_its_number_is_within_the_filter(
+    pool: Pool,
+) -> None:
+    project = await a_project(pool)
+    async with pool.acquire() as conn:
+        await set_supply(conn, project.id, condition={"field": "number", "op": "=", "value": B}, ordering=Ordering())
+        assert await sift(conn, project.id)
+    await a_lead(pool, project.id, number=A, other_numbers=[B], state="done", last_outcome="vacant", held=True)
+    assert await next_numbers(pool, NOON) == 1
+    assert [one.number for one in await claim(pool, a_request(project, 1))] == [B]

@@ -22,6 +22,7 @@ from campaigns.supply.lasting import lasting
 from campaigns.supply.ordering import OrderBy, Ordering
 from campaigns.supply.sifting import sift, waiting
 from campaigns.supply.supplies import count_filter, get_supply, judge_again, set_supply
+from lab.waiting import wait_until
 from tests.builders import NOON, a_lead, a_project, a_request, an_attempt
 
 
@@ -236,6 +237,27 @@ async def test_dialling_goes_on_while_new_leads_wait_to_be_judged(pool: Pool, pr
         assert await sift(conn, project.id)
     assert await dialled(pool, project) == [new]
     assert await pool.fetchval("select held from leads where id = $1", out)
+
+
+@pytest.mark.services
+async def test_a_judging_does_not_undo_what_a_number_given_meanwhile_was_judged_to_be(
+    pool: Pool, project: Project
+) -> None:
+    lead_id = await a_lead(pool, project.id, number="+8613812345678", held=True)
+    async with pool.acquire() as conn, pool.acquire() as other, asyncio.TaskGroup() as tasks:
+        await set_supply(
+            conn, project.id, condition={"field": "number", "op": "starts", "value": "+86138"}, ordering=Ordering()
+        )
+        async with other.transaction():
+            await other.execute("update leads set number = '+8613912345678' where id = $1", lead_id)
+            judging = tasks.create_task(sift(conn, project.id), name="sift")
+            await wait_until(lambda: _waits(pool), timeout_s=10, what="the judging waits for the lead")
+    assert judging.result()
+    assert await dialled(pool, project) == []
+
+
+async def _waits(pool: Pool) -> bool:
+    return bool(await pool.fetchval("select exists (select from pg_stat_activity where wait_event_type = 'Lock')"))
 
 
 @pytest.mark.services
