@@ -102,7 +102,7 @@ def read_row(record: Record, columns: Columns, region: str) -> LeadRow | Reject:
         and (long := next((key for key, cell in fields.items() if len(cell) > MAX_CELL), None)) is not None
     ):
         return rejected(record, long, "cell_too_long")
-    if "\0" in name or ("\\u0000" in as_json and any("\0" in cell for cell in fields.values())):
+    if "\0" in name + reference + carrier or ("\\u0000" in as_json and any("\0" in cell for cell in fields.values())):
         return rejected(record, "", "nul_character")
     others = ",".join(one.e164 for one in numbers[1:]) or None
     return LeadRow(line, numbers[0].e164, others, name, as_json, priority, reference or None, carrier or None)

@@ -160,10 +160,11 @@ async def test_a_quote_that_is_never_closed_in_a_long_file_costs_one_line(
     [
         ("13812345678,a\0b,", "nul_character", ""),
         ("13812345678,A,a\0b", "nul_character", ""),
+        ("13812345678,A,,a\0b", "nul_character", ""),
         ("1381234\0" + "5678,A,", "number_invalid", "phone"),
         ("13812345678," + "x" * 10_000 + ",", "name_too_long", "name"),
         ("13812345678,A," + "y" * 10_000, "cell_too_long", "city"),
-        ("13812345678,A,B,C", "too_many_cells", ""),
+        ("13812345678,A,B,C,D", "too_many_cells", ""),
         ("13812345678 1381234567,A,", "number_invalid", "phone"),
         ("13812345678/110,A,", "number_emergency", "phone"),
         ("1" * 10_000 + ",A,", "number_invalid", "phone"),
@@ -177,7 +178,7 @@ async def test_a_quote_that_is_never_closed_in_a_long_file_costs_one_line(
 async def test_a_row_that_cannot_be_used_is_given_back_and_its_neighbours_are_taken(
     pool: Pool, project: Project, tmp_path: Path, row: str, error_id: str, column: str
 ) -> None:
-    result = await load(pool, project, tmp_path, f"phone,name,city\n13900000001,B,\n{row}\n13900000002,C,\n")
+    result = await load(pool, project, tmp_path, f"phone,name,city,运营商\n13900000001,B,\n{row}\n13900000002,C,\n")
     assert (result.accepted, result.reasons) == (2, {error_id: 1})
     (back,) = given_back(result)
     assert (back["line"], back["column"]) == ("3", column)
