@@ -13,7 +13,7 @@ from campaigns.locality.locating import PLACE_NOW
 from campaigns.supply.parts import PARTS
 
 # Constants of this file are put together here; values are always arguments.
-_RULES = """
+RULES: Final = """
 caps as materialized (          -- of the rules in force; the claim counts by them itself, whatever an engine believes
     select coalesce(array_agg(r.most) filter (where r.kind = 'frequency'), '{}') as most,
            coalesce(array_agg(r.period_s) filter (where r.kind = 'frequency'), '{}') as period_s,
@@ -27,7 +27,7 @@ caps as materialized (          -- of the rules in force; the claim counts by th
 ),
 """
 
-_BLOCKED = f"""
+BLOCKED: Final = f"""
            case when {listed(number="f.number", client="p.client", project="p.id", region="f.region", at="$2::timestamptz")} then 'do_not_call'
                 when f.region is null and exists (select from do_not_call_areas d where d.kind = 'region' and (d.client is null or d.client = p.client)
                      and (d.project_id is null or d.project_id = p.id) and coalesce(d.expires_at, 'infinity') > $2) then 'region_unknown'
@@ -43,7 +43,15 @@ _BLOCKED = f"""
                 when exists (select from callees c where c.number = f.number and {{full}} is not null) then 'frequency_cap'
            end as blocked
 """  # noqa: S608 -- constants
-_FULL = """capped_until(c.called, c.projects, c.clients, c.answered, c.abandoned, $2, p.id, p.client, caps.most, caps.period_s, caps.counts, caps.reach)"""
+FULL: Final = """capped_until(c.called, c.projects, c.clients, c.answered, c.abandoned, $2, p.id, p.client, caps.most, caps.period_s, caps.counts, caps.reach)"""
+PUT_OFF: Final = f"""
+                  case j.blocked when 'daily_cap' then p.tomorrow
+                                 when 'frequency_cap' then (select {FULL} from callees c, caps where c.number = l.number)
+                                 when 'no_consent' then $2::timestamptz + interval '1 hour'
+                                 when 'blind_region' then $2::timestamptz + interval '1 hour'
+                                 when 'region_unknown' then $2::timestamptz + interval '1 hour'
+                                 else $2::timestamptz + interval '1 minute' end
+"""  # noqa: S608 -- constants
 _KEPT = "(select count(*)::integer + 1 from unnest(c.called) t where t <= $2::timestamptz - interval '32 days')"
 _COUNTED = f"""
 counted as (                    -- null over a cap, judged by the row as it is now and not as this statement first saw it: the column refuses it, and with it the whole statement
@@ -51,7 +59,7 @@ counted as (                    -- null over a cap, judged by the row as it is n
     select a.number, array[$2::timestamptz], array[p.id], array[p.client], array[null::timestamptz], array[null::timestamptz]
     from (select number from alive order by number) a cross join project p
     on conflict (number) do update
-    set called = (select case when calls_on_day(c.called, p.day, p.zone) < p.cap and {_FULL} is null then c.called[{_KEPT}:] || $2::timestamptz end
+    set called = (select case when calls_on_day(c.called, p.day, p.zone) < p.cap and {FULL} is null then c.called[{_KEPT}:] || $2::timestamptz end
                   from project p, caps),
         projects = c.projects[{_KEPT}:] || (select id from project),
         clients = c.clients[{_KEPT}:] || (select client from project),
@@ -60,7 +68,7 @@ counted as (                    -- null over a cap, judged by the row as it is n
     returning number
 ),
 """  # noqa: S608 -- constants
-_PROJECT = """
+PROJECT: Final = """
     select p.id, p.client, p.zone, p.purpose, p.daily_cap_per_number as cap, p.max_attempts, p.trial_run,
            p.trial_size - p.trial_taken as room, ($2::timestamptz at time zone p.zone)::date as day,
            ((($2::timestamptz at time zone p.zone)::date + 1) + p.window_start) at time zone p.zone as tomorrow
@@ -72,11 +80,11 @@ _PROJECT = """
 CLAIM: Final = f"""
 with recursive
 project as (
-    {_PROJECT}
+    {PROJECT}
       and ($11::uuid is null or exists (select from nodes n where n.name = $4 and n.holder = $11 and n.lease_until > clock_timestamp()))
       and not exists (select from supplies s where s.project_id = $1 and s.opened <> s.wanted)     -- who is left out by a new filter is not yet out of the way
 ),
-{_RULES}
+{RULES}
 streams (turn, earliest, latest) as (      -- who was never called has no time; who comes again goes by it, and before or after them
     select 1, '-infinity'::timestamptz, $2::timestamptz where not exists (select from supplies s where s.project_id = $1 and s.retry_first)
     union all
@@ -104,7 +112,7 @@ front as materialized (
     ) l
 ),
 judged as materialized (
-    select f.id, f.number, f.place, f.place_id, f.last_caller_number, {_BLOCKED.format(exhausted="f.attempts >= least(p.max_attempts, caps.attempts)", full=_FULL)},
+    select f.id, f.number, f.place, f.place_id, f.last_caller_number, {BLOCKED.format(exhausted="f.attempts >= least(p.max_attempts, caps.attempts)", full=FULL)},
            $8 = 'trial' and not exists (select from trial_leads t where t.project_id = $1 and t.run = p.trial_run and t.lead_id = f.id) as new_in_sample
     from front f cross join project p cross join caps
 ),
@@ -162,11 +170,7 @@ moved as (
         attempts = l.attempts + case when w.id is not null then 1 else 0 end,
         last_attempt_at = case when w.id is not null then $2 else l.last_attempt_at end,
         last_caller_number = coalesce(w.caller_number, l.last_caller_number),
-        next_at = case when w.id is not null or j.blocked in ('do_not_call', 'exhausted') then l.next_at
-                       when j.blocked = 'daily_cap' then p.tomorrow
-                       when j.blocked = 'frequency_cap' then (select {_FULL} from callees c, caps where c.number = l.number)
-                       when j.blocked in ('no_consent', 'blind_region', 'region_unknown') then $2::timestamptz + interval '1 hour'
-                       else $2::timestamptz + interval '1 minute' end
+        next_at = case when w.id is not null or j.blocked in ('do_not_call', 'exhausted') then l.next_at else {PUT_OFF} end
     from judged j left join chosen c on c.id = j.id left join written w on w.lead_id = j.id cross join project p
     where l.id = j.id and (j.blocked is not null or c.id is not null)
     returning l.id, l.number, l.name, l.fields, l.import_id, w.id as attempt_id
@@ -184,9 +188,9 @@ select null, null, null, null, null, null, null, null, null, true where not exis
 CLAIM_NUMBER: Final = f"""
 with
 project as (
-    {_PROJECT}
+    {PROJECT}
 ),
-{_RULES}
+{RULES}
 lead as materialized (
     select l.id, l.number, l.name, l.fields, l.region, l.attempts, coalesce(l.zone, '') as zone, l.place_id, l.last_caller_number
     from leads l
@@ -209,7 +213,7 @@ judged as materialized (
                 when f.zone = any ($14::text[]) then 'outside_window'
                 else coalesce(gate.blocked, case when best.number is null then 'caller_number_refused' end) end as blocked
     from target f left join project p on true cross join caps
-    left join lateral (select {_BLOCKED.format(exhausted="f.attempts >= caps.attempts", full=_FULL)}) gate on true
+    left join lateral (select {BLOCKED.format(exhausted="f.attempts >= caps.attempts", full=FULL)}) gate on true
     left join lateral (select o.number from offers o order by {PREFERENCE.format(lead="f", taken="0")} limit 1) best on true
 ),
 alive as (

@@ -16,10 +16,10 @@ from uuid import UUID
 
 
 class Idle(Protocol):
-    """An agent who waits for a call since `since`: the engine's, or a test's."""
+    """An agent who waits for a call since `waits_since`: the engine's, or a test's."""
 
     agent_id: UUID
-    since: datetime
+    waits_since: datetime
     project_ids: frozenset[UUID]
     priorities: Mapping[UUID, int]
     skills: frozenset[str]
@@ -59,7 +59,7 @@ def best(agents: Iterable[Someone], need: Need, needing: AbstractSet[UUID] = fro
         key=lambda agent: (
             -agent.priorities.get(need.project_id, 0),
             len(others & agent.project_ids),
-            agent.since,
+            agent.waits_since,
             agent.agent_id,
         ),
         default=None,

@@ -64,6 +64,7 @@ def _agent(row: AgentLive, username: str, device_id: UUID, person: agents_db.Age
         logged_in_at=row.logged_in_at,
         since=row.since,
         since_s=clock.monotonic() - age_s,
+        waits_since=row.since,
         state=state,
         wanted=row.wanted,
         reason=row.reason,

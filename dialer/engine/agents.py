@@ -56,8 +56,7 @@ class Agents:
             return False
         self.stop_timer(agent)
         self._metrics.agents.labels(state=agent.state.value).dec()
-        former, spent_s = agent.state, self._clock.monotonic() - agent.since_s
-        agent.state, agent.since, agent.since_s = step.state, self._clock.now(), self._clock.monotonic()
+        former, spent_s = agent.state, self._enter(agent, step.state)
         for tell_left in self.on_left:
             tell_left(agent, former, spent_s)
         self._metrics.agents.labels(state=agent.state.value).inc()
@@ -80,6 +79,15 @@ class Agents:
             case _:
                 pass
         return True
+
+    def _enter(self, agent: Agent, state: AgentState) -> float:
+        """The seconds spent in the state before."""
+        spent_s = self._clock.monotonic() - agent.since_s
+        promised = (agent.state, state) == (AgentState.READY, AgentState.RESERVED)
+        agent.state, agent.since, agent.since_s = state, self._clock.now(), self._clock.monotonic()
+        if not promised:
+            agent.waits_since = agent.since
+        return spent_s
 
     def changed(self, agent: Agent) -> None:
         """Write and show what the agent does now."""
@@ -120,9 +128,11 @@ class Agents:
         self.apply(agent, AgentEvent.RESERVED)
 
     def release(self, agent: Agent, attempt_id: UUID) -> None:
-        """A promise that came to nothing is taken back."""
+        """A promise that came to nothing is taken back; it costs the agent nothing of the time they have waited."""
         if agent.state is AgentState.RESERVED and agent.attempt_id == attempt_id:
+            waits_since = agent.waits_since
             self.settle(agent)
+            agent.waits_since = waits_since
 
     def take(self, agent: Agent, call: Call) -> None:
         """Note on both sides whose call it is."""

@@ -126,6 +126,7 @@ class Agent:
     logged_in_at: datetime
     since: datetime
     since_s: float
+    waits_since: datetime  # as `since`, but a promise that came to nothing does not begin it anew
     state: AgentState = AgentState.LOGGED_OUT
     wanted: str = "break"
     reason: str | None = None

@@ -289,8 +289,9 @@ async def test_a_personal_callback_waits_for_its_agent_and_goes_back_to_them(poo
         pool, WrapUp(attempt_id=claimed.attempt_id, disposition="call_back", now=LATER, agent_id=agent, callback_at=at)
     )
     assert (wrapped.lead_state, wrapped.next_at) == (LeadState.CALLBACK, at)
-    assert await due_callbacks(pool, project_ids=[project.id], now=at - timedelta(seconds=1)) == []
-    (due,) = await due_callbacks(pool, project_ids=[project.id], now=at)
+    assert await due_callbacks(pool, lines=[(project.id, agent)], now=at - timedelta(seconds=1)) == []
+    assert await due_callbacks(pool, lines=[(project.id, None)], now=at) == []
+    (due,) = await due_callbacks(pool, lines=[(project.id, agent)], now=at)
     assert (due.lead_id, due.agent_id, due.due_at) == (lead_id, agent, at)
     assert await claim(pool, a_request(project, now=at)) == []
     again = await claim_number(pool, a_request(project, now=at, agent_id=agent), lead_id=lead_id)
@@ -312,7 +313,7 @@ async def test_a_shared_callback_belongs_to_nobody(pool: Pool) -> None:
             callback_personal=False,
         ),
     )
-    (due,) = await due_callbacks(pool, project_ids=[project.id], now=LATER)
+    (due,) = await due_callbacks(pool, lines=[(project.id, None)], now=LATER)
     assert due.agent_id is None
 
 

@@ -11,12 +11,13 @@ import asyncpg
 import structlog
 
 from campaigns import gates
-from campaigns.callbacks import Callback, due_callbacks
+from campaigns.callbacks import Callback, due_callbacks, put_off
 from campaigns.claim import ClaimedLead, ClaimRequest, claim_number
 from campaigns.numbers import normalise
 from campaigns.projects import Project
 from campaigns.states import DialMode, Stage
 from campaigns.trunks import Trunk
+from dialer.db.sql import Connection
 from dialer.domain.agent_table import AgentEvent
 from dialer.domain.call_table import CallEvent
 from dialer.domain.commands import Dial, Done
@@ -39,6 +40,7 @@ from dialer.engine.tasks import TaskSet
 _log = structlog.get_logger(__name__)
 
 _CLAIM_WAIT_S = 10.0
+_REST_S = 2.0
 MAY_DIAL = {AgentState.BREAK, AgentState.READY, AgentState.PREVIEW}
 _BY_HAND = {DialMode.MANUAL, DialMode.PREVIEW}
 
@@ -75,6 +77,7 @@ class Dialling:
         self._clock = clock
         self._randomness = randomness
         self._obstacle = obstacle
+        self._rests_until: dict[UUID, float] = {}  # projects whose callbacks could not be made, monotonic
         self.on_claim_lost: list[Callable[[Sequence[UUID]], None]] = []
 
     async def dial(self, agent: Agent, command: Dial) -> Done:
@@ -91,26 +94,63 @@ class Dialling:
 
     async def keep_promises(self) -> None:
         """One round over the callbacks that are due: each is dialled for its agent as soon as that one is ready."""
+        if self._obstacle() is not None:
+            return
         ready = [agent for agent in self._floor.agents.values() if agent.state is AgentState.READY and agent.seated]
-        serving = {project_id for agent in ready for project_id in agent.project_ids}
-        projects = [project for project in self._projects.dialled_here() if project.id in serving]
-        if not projects or self._obstacle() is not None:
+        of_agents = {(project_id, agent.agent_id) for agent in ready for project_id in agent.project_ids}
+        serving = {project_id for project_id, _ in of_agents}
+        projects = {
+            project.id: project
+            for project in self._projects.dialled_here()
+            if project.id in serving and self._may_place(project)
+        }
+        lines: set[tuple[UUID, UUID | None]] = {line for line in of_agents if line[0] in projects}
+        lines |= {(project_id, None) for project_id in projects}
+        if not lines:
             return
         async with self._pool.acquire(timeout=5) as conn:
-            due = await due_callbacks(conn, project_ids=[one.id for one in projects], now=self._clock.now())
-        for callback in due:
+            due = await due_callbacks(conn, lines=lines, now=self._clock.now())
+            kept = [
+                one
+                for project_id in dict.fromkeys(one.project_id for one in due)
+                for one in await self._may_be_kept(conn, projects[project_id], due)
+            ]
+        for callback in sorted(kept, key=lambda one: one.due_at):
             await self._keep(callback)
+
+    def _may_place(self, project: Project) -> bool:
+        at_s = self._clock.monotonic()
+        if at_s < self._rests_until.get(project.id, 0.0) or not gates.decide(project, self._clock.now()).allowed:
+            return False
+        return project.trunk is not None and self._room(project.trunk, at_s) >= 1
+
+    def _room(self, trunk: Trunk, at_s: float) -> float:
+        budgets = self._budgets
+        return min(budgets.channels_left(trunk), budgets.calls_now(trunk, at_s), *budgets.node_left(at_s))
+
+    async def _may_be_kept(self, conn: Connection, project: Project, due: Sequence[Callback]) -> list[Callback]:
+        now = self._clock.now()
+        return await put_off(
+            conn,
+            [one for one in due if one.project_id == project.id],
+            project_id=project.id,
+            mode=_kept_in(project),
+            openings=gates.openings(project, now),
+            node=self._config.node,
+            holder=self._run_id,
+            now=now,
+        )
 
     async def _keep(self, callback: Callback) -> None:
         agent = self._floor.ready_for(Need(project_id=callback.project_id, only=callback.agent_id))
         project = self._projects.find(callback.project_id)
-        if agent is None or project is None:
+        if agent is None or project is None or not self._may_place(project):
             return
         try:
-            # A promise of an agent is kept by an agent, whatever the others of the project hear.
-            mode = DialMode.MANUAL if project.mode is DialMode.AGENTLESS else project.mode
-            await self.call(agent, project, mode, lead_id=callback.lead_id, number=None)
+            await self.call(agent, project, _kept_in(project), lead_id=callback.lead_id, number=None)
         except WaihuError as error:
+            # What is the lead's own was put off before; this is the project's, or a race, and goes by.
+            self._rests_until[project.id] = self._clock.monotonic() + _REST_S
             _log.info("A callback cannot be made now", lead_id=callback.lead_id, error_id=error.error_id)
 
     async def call(
@@ -127,12 +167,7 @@ class Dialling:
         if trunk is None or not self._projects.runs_here(project):
             raise Conflict("project_not_here", "The project is not running over a trunk of this node.")
         at_s = self._clock.monotonic()
-        if (
-            min(
-                self._budgets.channels_left(trunk), self._budgets.calls_now(trunk, at_s), *self._budgets.node_left(at_s)
-            )
-            < 1
-        ):
+        if self._room(trunk, at_s) < 1:
             raise Unavailable("trunk_full", "The trunk takes no more calls at this moment. Try again.")
         now = self._clock.now()
         attempt_id = uuid7(now, self._randomness(10))
@@ -142,8 +177,7 @@ class Dialling:
             with client_errors(), self._budgets.reserved(trunk, 1):
                 claimed = await self._claim(agent, project, trunk, mode, attempt_id, now, lead_id, number)
         except BaseException as error:
-            if agent.state is AgentState.RESERVED and agent.attempt_id == attempt_id:
-                self._agents.settle(agent)
+            self._agents.release(agent, attempt_id)
             if not isinstance(error, WaihuError) or error.error_id == "database_away":
                 for tell in self.on_claim_lost:
                     tell((attempt_id,))
@@ -201,3 +235,8 @@ class Dialling:
         verdict = gates.decide(project, self._clock.now())
         if not verdict.allowed:
             raise Conflict(str(verdict.gate.value), verdict.reason)
+
+
+def _kept_in(project: Project) -> DialMode:
+    """A promise of an agent is kept by an agent, whatever the others of the project hear."""
+    return DialMode.MANUAL if project.mode is DialMode.AGENTLESS else project.mode

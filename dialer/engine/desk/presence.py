@@ -60,6 +60,7 @@ class Presence:
             logged_in_at=now,
             since=now,
             since_s=self._clock.monotonic(),
+            waits_since=now,
             wanted=command.wanted,
         )
         self._floor.agents[agent.agent_id] = agent

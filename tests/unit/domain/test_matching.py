@@ -20,7 +20,7 @@ PROJECTS = [UUID(int=100 + n) for n in range(3)]
 @dataclass
 class Waiting:
     agent_id: UUID
-    since: datetime
+    waits_since: datetime
     project_ids: frozenset[UUID]
     skills: frozenset[str]
     priorities: Mapping[UUID, int] = field(default_factory=dict)
@@ -33,7 +33,9 @@ def a_ready_agent(
     projects: frozenset[UUID] = frozenset(PROJECTS[:1]),
     skills: frozenset[str] = frozenset(),
 ) -> Waiting:
-    return Waiting(agent_id=UUID(int=n), since=NOW - timedelta(seconds=idle_s), project_ids=projects, skills=skills)
+    return Waiting(
+        agent_id=UUID(int=n), waits_since=NOW - timedelta(seconds=idle_s), project_ids=projects, skills=skills
+    )
 
 
 def test_the_agent_who_waited_longest_gets_the_call() -> None:
@@ -77,7 +79,7 @@ def test_chosen_agent_fits_and_nobody_fits_who_is_needed_less_or_waited_longer_a
         for agent in fitting:
             assert needed[agent.agent_id] >= needed[chosen.agent_id]
             if needed[agent.agent_id] == needed[chosen.agent_id]:
-                assert agent.since >= chosen.since
+                assert agent.waits_since >= chosen.waits_since
 
 
 def test_agent_who_serves_one_project_is_taken_before_one_whom_another_projects_calls_need() -> None:

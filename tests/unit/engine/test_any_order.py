@@ -84,6 +84,7 @@ def a_floor(agents: int, calls: int) -> Parts:
             logged_in_at=now,
             since=now,
             since_s=0,
+            waits_since=now,
             wanted="ready",
         )
         parts.floor.agents[agent.agent_id] = agent
