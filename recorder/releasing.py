@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 import structlog
 
-from recorder import removals
 from recorder.removals import Audit, Removals
 
 if TYPE_CHECKING:
@@ -24,7 +23,6 @@ class Releaser:
     """Remembers only whether it has said that nothing more may go."""
 
     def __init__(self, pool: LedgerPool, store_dir: Path, clock: Callable[[], datetime], audit: Audit) -> None:
-        self._pool = pool
         self._clock = clock
         self._removals = Removals(pool=pool, store_dir=store_dir, clock=clock, by=BY, audit=audit)
         self._said = False
@@ -34,9 +32,7 @@ class Releaser:
         if wanted_bytes <= 0:
             self._said = False
             return False
-        async with self._pool.acquire() as conn:
-            ids = await removals.releasable(conn, before=self._clock(), at_least_bytes=wanted_bytes)
-        done = await self._removals.release(ids)
+        done = await self._removals.make_room(before=self._clock(), at_least_bytes=wanted_bytes)
         if done.recordings:
             log.info(
                 "The store runs full: recordings are on discs only now", recordings=done.recordings, bytes=done.bytes

@@ -10,14 +10,14 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
+from itertools import accumulate
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
-from recorder import file_keys, keeping
+from recorder import file_keys, keeping, releasable
 from recorder.keeping import Kept
 from recorder.paths import locate
-from recorder.retention.judge import Copy, may_release
 from recorder.spool import sync_directory
 
 if TYPE_CHECKING:
@@ -55,6 +55,7 @@ class Removed:
 
     recordings: int
     bytes: int
+    more: bool = False  # of what may go: the run ended because it had done what it was to
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +84,25 @@ class Removals:
 
     async def release(self, ids: Sequence[UUID]) -> Removed:
         """Let go of store files that enough verified copies on a sealed volume have: looked at again, under the lock."""
-        return await self._remove(Kind.RELEASED, ids, _on_good_copies, states=("stored",))
+        return await self._remove(Kind.RELEASED, ids, releasable.on_good_copies, states=("stored",))
+
+    async def make_room(
+        self, *, before: datetime, at_least_bytes: int | None = None, most: int | None = None
+    ) -> Removed:
+        """Let go of what may leave of calls before a moment, oldest first: until so many bytes or recordings have gone, or nothing more may."""
+        recordings = gone = 0
+        last: UUID | None = releasable.BEGINNING
+        while last is not None:
+            async with self.pool.acquire() as conn:
+                walked = await releasable.walk(conn, after=last, before=before)
+            begin, last = 0, walked.last
+            while begin < len(walked.ids):
+                count = _so_many(walked.bytes[begin : begin + BATCH], at_least_bytes, gone, most, recordings)
+                if not count:
+                    return Removed(recordings=recordings, bytes=gone, more=True)
+                done = await self.release(walked.ids[begin : begin + count])
+                recordings, gone, begin = recordings + done.recordings, gone + done.bytes, begin + count
+        return Removed(recordings=recordings, bytes=gone)
 
     async def _remove(self, kind: Kind, ids: Sequence[UUID], decide: Decide, *, states: Sequence[str]) -> Removed:
         recordings = gone = 0
@@ -134,76 +153,15 @@ class Removals:
             sync_directory(folder)
 
 
-_COPIES = """
-select i.recording_id, v.label, c.number, c.state = 'verified' as verified, c.lent_to is not null as lent
-from archive_items i join archive_volumes v on v.id = i.volume_id join archive_copies c on c.volume_id = v.id
-     join recordings r on r.id = i.recording_id and r.sha256 = i.sha256
-where i.recording_id = any($1) and not i.void and v.state = 'sealed'
-"""
-
-
-async def _on_good_copies(conn: Conn, kept: Sequence[Kept]) -> list[tuple[Kept, str]]:
-    copies: dict[UUID, list[Copy]] = {}
-    labels: dict[UUID, str] = {}
-    for row in await conn.fetch(_COPIES, [one.id for one in kept]):
-        copy = Copy(number=row["number"], verified=row["verified"], lent=row["lent"])
-        copies.setdefault(row["recording_id"], []).append(copy)
-        labels[row["recording_id"]] = row["label"]
-    return [
-        (one, f"archived on {labels[one.id]}")
-        for one in kept
-        if one.id in labels and not may_release(one.policy, one.facts.holds, copies[one.id])
-    ]
-
-
-_RELEASABLE = """
-select r.id, r.bytes from archive_items i join archive_volumes v on v.id = i.volume_id join recordings r on r.id = i.recording_id
-where v.state = 'sealed' and not i.void and r.state = 'stored' and i.attempt_id < uuid7_floor($1) and i.attempt_id > $2
-order by i.attempt_id limit $3
-"""
-
-
-async def releasable(conn: Conn, *, before: datetime, at_least_bytes: int | None = None) -> list[UUID]:
-    """Recordings of sealed volumes whose calls lie before a moment, oldest first; no more than it takes to free so many bytes."""
-    found: list[UUID] = []
-    free, last = 0, UUID(int=0)
-    while at_least_bytes is None or free < at_least_bytes:
-        rows = await conn.fetch(_RELEASABLE, before, last, BATCH)
-        for row in rows:
-            if at_least_bytes is None or free < at_least_bytes:
-                found.append(row["id"])
-                free += row["bytes"]
-        if len(rows) < BATCH:
-            break
-        last = await conn.fetchval("select attempt_id from recordings where id = $1", rows[-1]["id"])
-    return found
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Tiers:
-    """Bytes of recordings by where they lie."""
-
-    store_bytes: int
-    archived_bytes: int
-    not_on_volumes_bytes: int
-    releasable_bytes: int
-
-
-_TIERS = """
-select coalesce(sum(r.bytes) filter (where r.state = 'stored'), 0)::bigint as store_bytes,
-       coalesce(sum(r.bytes) filter (where r.state = 'archived'), 0)::bigint as archived_bytes,
-       coalesce(sum(r.bytes) filter (where r.state = 'stored' and i.recording_id is null), 0)::bigint as not_on_volumes_bytes,
-       coalesce(sum(r.bytes) filter (where r.state = 'stored' and v.state = 'sealed'), 0)::bigint as releasable_bytes
-from recordings r left join archive_items i on i.recording_id = r.id and not i.void left join archive_volumes v on v.id = i.volume_id
-where r.state in ('stored', 'archived')
-"""
-
-
-async def tiers(conn: Conn) -> Tiers:
-    """Sums over all recordings: for a person who asks, not for a loop."""
-    row = await conn.fetchrow(_TIERS)
-    assert row is not None  # noqa: S101  # sums give a row
-    return Tiers(**row)
+def _so_many(sizes: Sequence[int], at_least_bytes: int | None, gone: int, most: int | None, recordings: int) -> int:
+    """How many of the next files are still wanted."""
+    wanted = len(sizes) if most is None else min(len(sizes), most - recordings)
+    if at_least_bytes is None:
+        return wanted
+    for count, free in enumerate(accumulate(sizes[:wanted], initial=gone)):
+        if free >= at_least_bytes:
+            return count
+    return wanted
 
 
 _WRITE = """

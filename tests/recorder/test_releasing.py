@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,13 +11,14 @@ import asyncpg
 import pytest
 from structlog.testing import capture_logs
 
+from recorder import keeping, releasable
 from recorder.keeping import Kept
 from recorder.releasing import Releaser
 from recorder.service import Recorder
 from recorder.space import Floors, Room, Watermarks, bytes_to_release
 from tests.recorder.archive.house import House, no_audit
-from tests.recorder.archive_builders import state_of
-from tests.recorder.builders import now, settings, until
+from tests.recorder.archive_builders import recording_id, state_of
+from tests.recorder.builders import PROJECT, now, settings, until
 
 if TYPE_CHECKING:
     Pool = asyncpg.Pool[asyncpg.Record]
@@ -54,6 +56,38 @@ async def test_the_oldest_go_first_and_no_more_than_is_wanted(archive: House) ->
     assert await releaser.make_room(0) is False
     assert await releaser.make_room(60_000) is True  # two of some 40 kB
     assert [await state_of(archive.pool, call) for call in calls] == ["archived", "archived", "stored", "stored"]
+
+
+@pytest.mark.services
+async def test_the_oldest_under_hold_do_not_keep_younger_ones_from_leaving(archive: House) -> None:
+    calls = await archive.recordings(6)
+    await archive.sealed()
+    for call in calls[:2]:
+        async with archive.pool.acquire() as conn, conn.transaction():
+            await keeping.place_hold(conn, PROJECT, "court", attempt_id=call, at=now(), by="test")
+    releaser = Releaser(archive.pool, archive.store, now, no_audit)
+    with capture_logs() as logs:
+        assert await releaser.make_room(60_000) is True
+    assert [await state_of(archive.pool, call) for call in calls] == ["stored"] * 2 + ["archived"] * 2 + ["stored"] * 2
+    assert not any("nothing more may leave" in line["event"] for line in logs)
+
+
+@pytest.mark.services
+async def test_what_only_seems_to_be_free_to_leave_is_passed_over(
+    archive: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = await archive.recordings(5)
+    await archive.sealed()
+    monkeypatch.setattr(releasable, "walk", partial(releasable.walk, count=2))
+    refused = {await recording_id(archive.pool, call) for call in calls[:3]}
+    right = releasable.on_good_copies
+
+    async def stricter(conn: Any, kept: Sequence[Kept]) -> list[tuple[Kept, str]]:
+        return [(one, why) for one, why in await right(conn, kept) if one.id not in refused]
+
+    monkeypatch.setattr(releasable, "on_good_copies", stricter)
+    assert await Releaser(archive.pool, archive.store, now, no_audit).make_room(60_000) is True
+    assert [await state_of(archive.pool, call) for call in calls] == ["stored"] * 3 + ["archived"] * 2
 
 
 @pytest.mark.services

@@ -15,7 +15,7 @@ from recorder.archive.media import Medium
 from recorder.archive.rotation import Targets, rotate
 from tests.recorder.archive.house import mask, no_audit
 from tests.recorder.archive_builders import a_stored_recording, state_of
-from tests.recorder.builders import a_project
+from tests.recorder.builders import PROJECT, a_project
 from tests.web.conftest import House
 
 
@@ -57,6 +57,23 @@ async def test_a_released_call_is_gone_from_the_store_and_comes_back_on_request(
     assert tiers["releasable_bytes"] == tiers["store_bytes"]
     [row] = await house.audited("recording_restored")
     assert row["detail"]["call"] == str(calls[0])
+
+
+async def test_a_release_goes_past_what_is_held_and_says_whether_there_is_more(house: House) -> None:
+    keeper = await house.person(Role.TECHNICAL_LEAD)
+    calls = await a_sealed_volume(house, count=4)
+    await keeper.do(
+        "POST", "/retention/holds", {"project_id": str(PROJECT), "call_id": str(calls[0]), "reason": "court"}
+    )
+    tiers = await keeper.get("/archive/space")
+    assert 0 < tiers["releasable_bytes"] < tiers["store_bytes"]
+    done = await keeper.do("POST", "/archive/release", {"older_than_days": 0, "most": 1})
+    assert (done["recordings"], done["more"]) == (1, True)
+    assert [await state_of(house.pool, call) for call in calls[:2]] == ["stored", "archived"]
+    done = await keeper.do("POST", "/archive/release", {"older_than_days": 0, "free_bytes": 1})
+    assert (done["recordings"], done["more"]) == (1, False)
+    done = await keeper.do("POST", "/archive/release", {"older_than_days": 0})
+    assert (done["recordings"], done["more"]) == (1, False)
 
 
 async def test_the_ledger_of_discs_knows_where_each_is_and_keeps_its_life(house: House) -> None:

@@ -34,7 +34,7 @@ from dialer.web.call import Call
 from dialer.web.identity import actor_of
 from dialer.web.retention.routes import remover
 from dialer.web.roles import KEEPERS, KEEPING_READERS
-from recorder import ledger, removals
+from recorder import ledger, releasable
 from recorder.archive import sampling
 from recorder.archive.building import ArchiveSettings
 from recorder.archive.ledger import ArchiveLedger, DiscCopy
@@ -160,17 +160,16 @@ async def due(call: Call, query: DueQuery) -> list[Copy]:
 async def release(call: Call, body: Release) -> Released:
     """Only what enough verified copies in our hands have, oldest first; never under hold. The ledger row stays, `archived`."""
     before = call.now - timedelta(days=body.older_than_days)
-    async with call.connection() as conn:
-        ids = await removals.releasable(conn, before=before, at_least_bytes=body.free_bytes)
-    done = await remover(call).release(ids[: body.most])
-    return Released(recordings=done.recordings, bytes=done.bytes, more=len(ids) > body.most and done.recordings > 0)
+    done = await remover(call).make_room(before=before, at_least_bytes=body.free_bytes, most=body.most)
+    more = done.more and (body.free_bytes is None or done.bytes < body.free_bytes)
+    return Released(recordings=done.recordings, bytes=done.bytes, more=more)
 
 
 @operation("GET", "/archive/space", roles=KEEPING_READERS, summary="How long the store lasts", timeout_s=120)
 async def space(call: Call) -> Space:
     """Free bytes, a day's use, what may leave, and the days that come of it."""
     async with call.connection() as conn:
-        sums = await removals.tiers(conn)
+        sums = await releasable.tiers(conn)
         a_day = await ledger.bytes_since(conn, call.now - timedelta(days=1))
     free = (await asyncio.to_thread(read_free, call.deps.store_dir, call.deps.store_dir)).store_bytes or 0
     floor = RecorderSettings(spool_dir=call.deps.store_dir, store_dir=call.deps.store_dir).store_floor_bytes

@@ -10,7 +10,7 @@ from uuid import UUID
 import asyncpg
 import pytest
 
-from recorder import keeping
+from recorder import keeping, releasable
 from recorder.removals import Removals
 from recorder.retention import judge
 from tests.recorder.archive import model
@@ -68,11 +68,29 @@ async def test_the_statements_release_exactly_what_the_rules_allow(archive: Hous
         if not held and sealed and not changed and good - (lent and good > 0) >= 3:
             expected.add(call)
     assert 3 < len(expected) < 40
+    ids = {call: await recording_id(pool, call) for call in calls}
+    assert await _walked(pool) == {ids[call] for call in expected}
+    async with pool.acquire() as conn:
+        sums = await releasable.tiers(conn)
+    expected_bytes = await pool.fetchval("select sum(bytes) from recordings where attempt_id = any($1)", list(expected))
+    assert sums.releasable_bytes == expected_bytes
     remover = Removals(pool=pool, store_dir=archive.store, clock=now, by="test", audit=no_audit)
-    await remover.release([await recording_id(pool, call) for call in calls])
+    await remover.release(list(ids.values()))
     assert {call for call in calls if await state_of(pool, call) == "archived"} == expected
     left = {path.stem for path in archive.store.rglob("*.opus")}
     assert left == {call.hex for call in set(calls) - expected}
+
+
+async def _walked(pool: Pool) -> set[UUID]:
+    """What seems to be free to leave, in stretches of seven."""
+    found: set[UUID] = set()
+    last: UUID | None = releasable.BEGINNING
+    while last is not None:
+        async with pool.acquire() as conn:
+            walked = await releasable.walk(conn, after=last, before=now(), count=7)
+        found.update(walked.ids)
+        last = walked.last
+    return found
 
 
 async def _on_a_volume(pool: Pool, call: UUID, number: int, *, good: int, lent: bool, sealed: bool) -> None:
