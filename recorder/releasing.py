@@ -20,12 +20,13 @@ BY: Final = "recorder"
 
 
 class Releaser:
-    """Remembers only whether it has said that nothing more may go."""
+    """Remembers only what it has said: that nothing more may go, that files cannot be removed."""
 
     def __init__(self, pool: LedgerPool, store_dir: Path, clock: Callable[[], datetime], audit: Audit) -> None:
         self._clock = clock
         self._removals = Removals(pool=pool, store_dir=store_dir, clock=clock, by=BY, audit=audit)
         self._said = False
+        self._stuck = False
 
     async def make_room(self, wanted_bytes: int) -> bool:
         """Free so much, or as much as may go; True when something went."""
@@ -37,6 +38,12 @@ class Releaser:
             log.info(
                 "The store runs full: recordings are on discs only now", recordings=done.recordings, bytes=done.bytes
             )
+        if done.stuck and not self._stuck:
+            log.error(
+                "Files cannot be removed from the store and stay until they can: see its rights and its disk",
+                files=len(done.stuck),
+            )
+        self._stuck = bool(done.stuck)
         if done.bytes >= wanted_bytes:
             self._said = False
         elif not self._said:

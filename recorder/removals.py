@@ -1,6 +1,7 @@
 """Files leave the store, with proof: decide and write the row (one transaction), remove the file, note that it is gone.
 
-Killed between the two, the next run goes on from the row; when a hold has come meanwhile, it takes the row back instead.
+Killed between the two, the next run goes on from the row; when a hold has come meanwhile, it takes the row back instead. A file that cannot be
+removed is left to the next run and stands in no other's way; where a hundred cannot, it is the store that is wrong, and nothing more is decided.
 """
 
 from __future__ import annotations
@@ -16,11 +17,14 @@ from typing import TYPE_CHECKING, Any, Final
 from uuid import UUID
 
 from recorder import file_keys, keeping, releasable
+from recorder.errors import FileGone, StoreRefused
 from recorder.keeping import Kept
 from recorder.paths import locate
 from recorder.spool import sync_directory
 
 if TYPE_CHECKING:
+    from asyncpg import Record
+
     from recorder.ledger import Conn, LedgerPool
 
 BATCH: Final = 100
@@ -56,6 +60,7 @@ class Removed:
     recordings: int
     bytes: int
     more: bool = False  # of what may go: the run ended because it had done what it was to
+    stuck: frozenset[UUID] = frozenset()  # recordings whose file could not be removed: the next run tries again
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +96,7 @@ class Removals:
     ) -> Removed:
         """Let go of what may leave of calls before a moment, oldest first: until so many bytes or recordings have gone, or nothing more may."""
         recordings = gone = 0
+        stuck: frozenset[UUID] = frozenset()
         last: UUID | None = releasable.BEGINNING
         while last is not None:
             async with self.pool.acquire() as conn:
@@ -99,14 +105,21 @@ class Removals:
             while begin < len(walked.ids):
                 count = _so_many(walked.bytes[begin : begin + BATCH], at_least_bytes, gone, most, recordings)
                 if not count:
-                    return Removed(recordings=recordings, bytes=gone, more=True)
+                    return Removed(recordings=recordings, bytes=gone, more=True, stuck=stuck)
                 done = await self.release(walked.ids[begin : begin + count])
                 recordings, gone, begin = recordings + done.recordings, gone + done.bytes, begin + count
-        return Removed(recordings=recordings, bytes=gone)
+                stuck = done.stuck
+        return Removed(recordings=recordings, bytes=gone, stuck=stuck)
 
     async def _remove(self, kind: Kind, ids: Sequence[UUID], decide: Decide, *, states: Sequence[str]) -> Removed:
         recordings = gone = 0
+        stuck = await self.finish()
         for start in range(0, len(ids), BATCH):
+            if len(stuck) >= BATCH:
+                raise StoreRefused(
+                    "store_files_stay",
+                    f"{len(stuck)} files cannot be removed from the store, so nothing more is: see its rights and its disk.",
+                )
             async with self.pool.acquire() as conn, conn.transaction():
                 await keeping.lock_shared(conn)
                 kept = await keeping.kept_for_update(conn, ids[start : start + BATCH], states=states)
@@ -115,42 +128,62 @@ class Removals:
                     await _write(conn, kind, going, at=self.clock(), by=self.by)
                     await self.audit(conn, kind, [one for one, _ in going])
             self.on_step(Step.DECIDED)
-            await self.finish()
+            stuck = await self.finish()
             recordings += len(going)
-            gone += sum(one.bytes for one, _ in going if one.state == "stored")
-        return Removed(recordings=recordings, bytes=gone)
+            gone += sum(one.bytes for one, _ in going if one.state == "stored" and one.id not in stuck)
+        return Removed(recordings=recordings, bytes=gone, stuck=stuck)
 
-    async def finish(self) -> None:
-        """Remove the files of rows that were written; take back those on which a hold has been placed since."""
-        while True:
-            async with self.pool.acquire() as conn, conn.transaction():
-                await keeping.lock_shared(conn)
-                await conn.execute(_WITHDRAW, self.clock())
-                rows = await conn.fetch(_OPEN, BATCH, [Kind.RELEASED] if self.erase is None else list(Kind))
-                if not rows:
-                    return
-                over = [row["recording_id"] for row in rows if row["kind"] == Kind.EXPIRED]
-                if self.erase is not None and over:
-                    await self.erase(conn, over)
-                    self.on_step(Step.ERASED)
-                # Inside the lock: no hold can come between the look and the last byte.
-                await asyncio.to_thread(self._unlink, [row["path"] for row in rows])
-                gone = [row["id"] for row in rows]
-                await conn.execute(_GONE, gone, self.clock())
-                await file_keys.destroy(conn, over, at=self.clock())
-            self.on_step(Step.NOTED)
+    async def finish(self) -> frozenset[UUID]:
+        """Remove the files of rows that were written; take back those on which a hold has been placed since.
 
-    def _unlink(self, paths: Sequence[str]) -> None:
-        """Blocking."""
-        folders = set()
-        for relative in paths:
-            path = locate(self.store_dir, relative)
-            path.unlink(missing_ok=True)
-            if path.parent.is_dir():
-                folders.add(path.parent)
+        Returns the recordings whose file could not be removed.
+        """
+        stuck: set[UUID] = set()
+        for kind in (Kind.RELEASED, Kind.EXPIRED) if self.erase is not None else (Kind.RELEASED,):
+            last = 0
+            while rows := await self._finish_some(kind, last, stuck):
+                last = rows[-1]["id"]
+                self.on_step(Step.NOTED)
+        return frozenset(stuck)
+
+    async def _finish_some(self, kind: Kind, last: int, stuck: set[UUID]) -> list[Record]:
+        async with self.pool.acquire() as conn, conn.transaction():
+            await keeping.lock_shared(conn)
+            await conn.execute(_WITHDRAW, self.clock())
+            rows = await conn.fetch(_OPEN, BATCH, kind, last)
+            if not rows:
+                return []
+            if self.erase is not None and kind is Kind.EXPIRED:
+                await self.erase(conn, [row["recording_id"] for row in rows])
+                self.on_step(Step.ERASED)
+            # Inside the lock: no hold can come between the look and the last byte.
+            stayed = await asyncio.to_thread(self._unlink, [(row["id"], row["path"]) for row in rows])
+            stuck.update(row["recording_id"] for row in rows if row["id"] in stayed)
+            gone = [row for row in rows if row["id"] not in stayed]
+            await conn.execute(_GONE, [row["id"] for row in gone], self.clock())
+            if kind is Kind.EXPIRED:
+                await file_keys.destroy(conn, [row["recording_id"] for row in gone], at=self.clock())
+        return rows
+
+    def _unlink(self, files: Sequence[tuple[int, str]]) -> set[int]:
+        """Returns the rows whose file is still there, or may come back after a power cut. Blocking."""
+        folders: dict[Path, set[int]] = {}
+        stayed = set()
+        for row, relative in files:
+            try:
+                path = locate(self.store_dir, relative)
+                path.unlink(missing_ok=True)
+                if path.parent.is_dir():
+                    folders.setdefault(path.parent, set()).add(row)
+            except (OSError, FileGone):
+                stayed.add(row)
             self.on_step(Step.FILE_REMOVED)
-        for folder in folders:
-            sync_directory(folder)
+        for folder, rows in folders.items():
+            try:
+                sync_directory(folder)
+            except OSError:
+                stayed |= rows
+        return stayed
 
 
 def _so_many(sizes: Sequence[int], at_least_bytes: int | None, gone: int, most: int | None, recordings: int) -> int:
@@ -196,7 +229,7 @@ with held as (
 update recordings set state = held.was, reason = null from held where recordings.id = held.recording_id
 """
 _OPEN = """
-select id, path, recording_id, kind from recording_removals where file_gone_at is null and withdrawn_at is null and kind = any($2)
+select id, path, recording_id, kind from recording_removals where file_gone_at is null and withdrawn_at is null and kind = $2 and id > $3
 order by id limit $1
 for update skip locked
 """

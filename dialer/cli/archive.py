@@ -6,7 +6,7 @@ import asyncio
 import sys
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 import typer
 
@@ -26,7 +26,7 @@ from dialer.cli.archive_work import (
     source_of,
 )
 from dialer.cli.office import Office, in_office, now, shown, uuid_of
-from dialer.cli.output import Output
+from dialer.cli.output import Output, files_stay
 from dialer.domain.errors import BadRequest
 from dialer.web.archive import routes
 from recorder.archive.building import Builder, alone
@@ -90,7 +90,7 @@ def run(
     """Go on with what was begun, plan, build, burn, read again, seal, release. Safe to kill; run it daily. Exit code 1 when something has a problem."""
     output: Output = context.obj.output
 
-    async def work(office: Office) -> tuple[Report, int]:
+    async def work(office: Office) -> tuple[Report, _Gone]:
         settings, ledger = settings_of(office), ledger_of(office)
         targets = Targets(
             places=tuple(place_of(one) for one in to or ()),
@@ -105,7 +105,7 @@ def run(
                 found = await wait_for_disc(burner, blank=blank, patience_s=patience_s, look_every_s=_LOOK_S)
             return found
 
-        released = 0
+        released = _Gone(0, 0)
         with alone(settings.archive_dir), bar(shown=not output.as_json) as advance:
             report = await rotate(
                 Builder(
@@ -121,9 +121,9 @@ def run(
     report, released = in_office(work)
     output.thing(
         {"planned": report.planned, "built": report.built, "sealed": report.sealed, "waiting for a disc": report.waiting,
-         "problems": report.problems, "released": released}
+         "problems": report.problems, "released": released.recordings, "files that stay": released.stuck}
     )  # fmt: skip
-    return 1 if report.problems else 0
+    return 1 if report.problems or released.stuck else 0
 
 
 @app.command("list")
@@ -249,10 +249,13 @@ def release(
     context: typer.Context,
     days: Annotated[int, typer.Option(help="Only calls older than so many days.", min=0)] = 30,
     free_bytes: Annotated[int | None, typer.Option(help="Stop when so much is free.", min=1)] = None,
-) -> None:
-    """Let go of store files that enough verified copies have, oldest first; never under hold."""
+) -> int:
+    """Let go of store files that enough verified copies have, oldest first; never under hold. Exit code 1 when files could not be removed."""
     gone = in_office(lambda office: _release(office, days, free_bytes))
-    context.obj.output.done(f"{gone} recordings are on discs only now", recordings=gone)
+    context.obj.output.done(
+        f"{gone.recordings} recordings are on discs only now{files_stay(gone.stuck)}", recordings=gone.recordings, stuck=gone.stuck,
+    )  # fmt: skip
+    return 1 if gone.stuck else 0
 
 
 @app.command()
@@ -311,7 +314,12 @@ def _on_copy(context: typer.Context, name: str, operation: Any, body: dict[str, 
     context.obj.output.thing(shown(copy, *_COPIES))
 
 
-async def _release(office: Office, days: int, free_bytes: int | None) -> int:
+class _Gone(NamedTuple):
+    recordings: int
+    stuck: int
+
+
+async def _release(office: Office, days: int, free_bytes: int | None) -> _Gone:
     gone, free = 0, 0
     while True:
         wanted = None if free_bytes is None else free_bytes - free
@@ -319,4 +327,4 @@ async def _release(office: Office, days: int, free_bytes: int | None) -> int:
         gone += int(done.recordings)
         free += int(done.bytes)
         if not done.more or (free_bytes is not None and free >= free_bytes):
-            return gone
+            return _Gone(gone, int(done.stuck))

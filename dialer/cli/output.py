@@ -74,3 +74,8 @@ def _text(value: Any) -> str:
     if isinstance(value, Mapping):
         return ", ".join(f"{name}={_text(item)}" for name, item in value.items())
     return str(value)
+
+
+def files_stay(count: int) -> str:
+    """The end of a sentence about files that were to leave the store; empty where all of them have."""
+    return f"; {count} files cannot be removed from the store: see its rights and its disk" if count else ""

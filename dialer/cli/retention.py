@@ -9,7 +9,7 @@ import orjson
 import typer
 
 from dialer.cli.office import Office, in_office, shown, uuid_of
-from dialer.cli.output import Output
+from dialer.cli.output import Output, files_stay
 from dialer.domain.errors import BadRequest
 from dialer.web.retention import routes
 
@@ -125,20 +125,23 @@ def preview(context: typer.Context, project: Project, day: Day = None) -> None:
 
 
 @app.command()
-def expire(context: typer.Context, project: Project) -> None:
-    """Delete what is over today. Each deletion leaves a row with its reason: see `waihu retention proof`."""
+def expire(context: typer.Context, project: Project) -> int:
+    """Delete what is over today. Each deletion leaves a row with its reason: see `waihu retention proof`. Exit code 1 when files could not be removed."""
 
-    async def work(office: Office) -> tuple[int, int]:
+    async def work(office: Office) -> tuple[int, int, int]:
         project_id = await office.id_of("project", project)
         recordings = gone = 0
         while True:
             done = await office.do(routes.expire, body={}, project_id=project_id)
             recordings, gone = recordings + done.recordings, gone + done.bytes
             if not done.more or not done.recordings:
-                return recordings, gone
+                return recordings, gone, done.stuck
 
-    recordings, gone = in_office(work)
-    context.obj.output.done(f"{recordings} recordings deleted, {gone} bytes", recordings=recordings, bytes=gone)
+    recordings, gone, stuck = in_office(work)
+    context.obj.output.done(
+        f"{recordings} recordings deleted, {gone} bytes{files_stay(stuck)}", recordings=recordings, bytes=gone, stuck=stuck
+    )  # fmt: skip
+    return 1 if stuck else 0
 
 
 @app.command("destroy-keys")

@@ -162,7 +162,7 @@ async def release(call: Call, body: Release) -> Released:
     before = call.now - timedelta(days=body.older_than_days)
     done = await remover(call).make_room(before=before, at_least_bytes=body.free_bytes, most=body.most)
     more = done.more and (body.free_bytes is None or done.bytes < body.free_bytes)
-    return Released(recordings=done.recordings, bytes=done.bytes, more=more)
+    return Released(recordings=done.recordings, bytes=done.bytes, more=more, stuck=len(done.stuck))
 
 
 @operation("GET", "/archive/space", roles=KEEPING_READERS, summary="How long the store lasts", timeout_s=120)

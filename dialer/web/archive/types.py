@@ -124,6 +124,9 @@ class Released(Out):
     recordings: int
     bytes: int
     more: bool
+    stuck: int = Field(
+        description="Files that could not be removed: see the store's rights and disk; the next run tries again."
+    )
 
 
 class Space(Out):

@@ -159,7 +159,7 @@ async def expire(call: Call, project_id: UUID, body: Expire) -> Expired:
             if len(ids) > body.most:
                 break
     done = await remover(call).expire(ids[: body.most], day)
-    return Expired(recordings=done.recordings, bytes=done.bytes, more=len(ids) > body.most)
+    return Expired(recordings=done.recordings, bytes=done.bytes, more=len(ids) > body.most, stuck=len(done.stuck))
 
 
 @operation(

@@ -130,6 +130,9 @@ class Expired(Out):
     recordings: int
     bytes: int
     more: bool
+    stuck: int = Field(
+        description="Files that could not be removed: see the store's rights and disk; the next run tries again."
+    )
 
 
 class DestroyKeys(In):

@@ -14,6 +14,7 @@ import pytest
 
 from recorder import keeping, removals
 from recorder.archive.erasing import ArchiveKeys
+from recorder.errors import StoreRefused
 from recorder.file_keys import FileKeys
 from recorder.keyring import KeySource
 from recorder.removals import Removals, Step
@@ -181,6 +182,77 @@ async def test_a_hold_that_comes_between_decision_and_file_takes_the_decision_ba
     async with pool.acquire() as conn:
         [row] = await removals.proof(conn, call)
     assert row["withdrawn_at"] == now()
+
+
+async def unremovable(pool: Pool, store: Path, call: UUID) -> Path:
+    """A folder in the place of the call's file: it stands for what a disk or its rights will not let go of."""
+    path = store / str(await pool.fetchval("select path from recordings where attempt_id = $1", call))
+    path.unlink()
+    path.mkdir()
+    return path
+
+
+@pytest.mark.faults
+async def test_a_file_that_cannot_be_removed_stands_in_no_others_way_and_goes_when_it_can(
+    pool: Pool, tmp_path: Path
+) -> None:
+    await a_project(pool)
+    calls = [await a_stored_recording(pool, tmp_path, number) for number in range(1, 5)]
+    await follow(pool, SIX_MONTHS)
+    stays = await unremovable(pool, tmp_path, calls[0])
+    await pool.execute("update recordings set path = '../' || path where attempt_id = $1", calls[1])
+    outside = (await recording_id(pool, calls[0]), await recording_id(pool, calls[1]))
+    ids = [await recording_id(pool, call) for call in calls]
+    first = await removing(pool, tmp_path).expire(ids[:2], FAR)
+    assert (first.recordings, first.bytes, first.stuck) == (2, 0, frozenset(outside))
+    done = await removing(pool, tmp_path).expire(ids[2:], FAR)
+    assert (done.recordings, done.stuck) == (2, frozenset(outside))
+    gone = "select attempt_id from recording_removals where file_gone_at is not null"
+    assert {row["attempt_id"] for row in await pool.fetch(gone)} == set(calls[2:])
+    stays.rmdir()
+    assert await removing(pool, tmp_path).finish() == {outside[1]}
+
+
+@pytest.mark.faults
+async def test_where_a_hundred_files_cannot_be_removed_nothing_more_is_decided(
+    pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(removals, "BATCH", 2)
+    await a_project(pool)
+    calls = [await a_stored_recording(pool, tmp_path, number) for number in range(1, 6)]
+    await follow(pool, SIX_MONTHS)
+    for call in calls:
+        await unremovable(pool, tmp_path, call)
+    ids = [await recording_id(pool, call) for call in calls]
+    with pytest.raises(StoreRefused, match="2 files cannot be removed"):
+        await removing(pool, tmp_path).expire(ids, FAR)
+    with pytest.raises(StoreRefused):
+        await removing(pool, tmp_path).expire(ids, FAR)
+    assert [await state_of(pool, call) for call in calls] == ["deleted"] * 2 + ["stored"] * 3
+
+
+@pytest.mark.faults
+async def test_a_file_that_cannot_be_removed_keeps_its_key_and_comes_back_under_a_hold(
+    pool: Pool, tmp_path: Path
+) -> None:
+    await a_project(pool)
+    call = await a_stored_recording(pool, tmp_path)
+    (tmp_path / "keys").mkdir()
+    keys = KeySource(path=tmp_path / "keys" / "recording.keys")
+    keys.make("first")
+    async with pool.acquire() as conn:
+        key = await FileKeys(keys).wrap(conn, PROJECT, new_seal(call), at=now())
+    await pool.execute(
+        "update recordings set project_key_id = $1, wrapped_key = $2, content_bytes = bytes, content_sha256 = sha256",
+        key.project_key_id, key.wrapped,
+    )  # fmt: skip
+    await follow(pool, SIX_MONTHS)
+    await unremovable(pool, tmp_path, call)
+    await expire(pool, tmp_path, call)
+    assert await pool.fetchval("select wrapped_key from recordings") == key.wrapped
+    await hold(pool)
+    assert await removing(pool, tmp_path).finish() == frozenset()
+    assert await state_of(pool, call) == "stored"
 
 
 async def test_a_hold_waits_for_a_removal_in_hand_and_then_holds(pool: Pool, tmp_path: Path) -> None:
