@@ -71,7 +71,7 @@ class Settings(BaseSettings):
         default=4573, description="Port of the FastAGI server; the dialplan's WAIHU_AGI must name it."
     )
     cdr_file: Path = Field(
-        default=Path("/var/log/asterisk/cdr-custom/waihu.csv"),
+        default=Path("/var/log/asterisk/cdr-custom/calls.csv"),
         description="Call records Asterisk writes; read after a restart to close calls with the truth.",
     )
     prompts_dir: Path | None = Field(

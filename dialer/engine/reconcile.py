@@ -2,7 +2,7 @@
 
 Three sources, in this order of trust: the channels that Asterisk lists (what lives), its call records (what ended, and how), our
 rows (what was committed). Nothing is ever sent again. An attempt that is in none of them was never received: `not_sent`, and its
-lead goes back; but when Asterisk was restarted since, or the records cannot be read, it counts as made (`failed`).
+lead goes back; but when Asterisk was restarted since, or the records cannot be read as far back, it counts as made (`failed`).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from dialer.engine.journal import Journal
 from dialer.engine.listing import YOUNG_S, Listing, asterisk_start, list_channels, list_pauses
 from dialer.engine.metrics import Metrics
 from dialer.engine.pause_forms import paused
-from dialer.engine.records import Record, read_records
+from dialer.engine.records import Records, read_records
 from dialer.engine.seat_check import SeatCheck
 from dialer.engine.seats import Seats
 from dialer.engine.wrapping import Wrapping
@@ -277,7 +277,7 @@ class Reconcile:
                 gone.append(call)
         for call in gone:
             if call.state is not CallState.ENDED:
-                self._close(call, records.get(call.attempt_id))
+                self._close(call, records)
 
     async def close_refused(self, call: Call) -> None:
         """Asterisk said that a call came to nothing, and nobody heard its hang-up: the records say why, if there was a channel at all."""
@@ -289,16 +289,17 @@ class Reconcile:
         )
         if call.state is CallState.ENDED:
             return
-        if (record := records.get(call.attempt_id)) is not None:
-            self._close(call, record)
+        if records.get(call.attempt_id) is not None:
+            self._close(call, records)
         else:
             self._calls.apply(call, CallEvent.REFUSED)
 
     def _old(self, call: Call, listing: Listing) -> bool:
         return listing.asked_s - call.placed_s > YOUNG_S
 
-    def _close(self, call: Call, record: Record | None) -> None:
-        """It has ended unseen: with the truth of the record, or with what can be known without."""
+    def _close(self, call: Call, records: Records) -> None:
+        """It has ended unseen: with the truth of its record, or with what can be known without."""
+        record = records.get(call.attempt_id)
         self._metrics.reconciled.labels(what="call_closed").inc()
         _log.info(
             "Call closed unseen", attempt_id=str(call.attempt_id), state=call.state.value, recorded=record is not None
@@ -310,6 +311,7 @@ class Reconcile:
                 and call.state in (CallState.COMMITTED, CallState.ORIGINATING)
                 and self.asterisk_started_at is not None
                 and self.asterisk_started_at + _STARTED_WITHIN <= call.created_at
+                and records.reach_back_to(call.created_at)
             )
             self._calls.apply(call, CallEvent.NOT_SENT if never_received else CallEvent.HUNG_UP)
             return

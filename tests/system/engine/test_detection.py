@@ -42,7 +42,8 @@ async def test_machines_are_told_from_people_and_pacing_learns_their_share_and_t
     ids = [row["id"] for row in rows if row["outcome"] == "machine"]
 
     def recorded() -> bool:
-        records = read_records(floor.node.cdr_file, ids, not_before=rows[0]["created_at"] - timedelta(minutes=1))
+        not_before = rows[0]["created_at"] - timedelta(minutes=1)
+        records = read_records(floor.node.cdr_file, ids, not_before=not_before).found
         return len(records) == 3 and all(record.machine for record in records.values())
 
     await floor.until(recorded, "what an engine that was away would read", 15)

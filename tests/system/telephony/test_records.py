@@ -94,7 +94,7 @@ async def test_engine_learns_the_end_of_a_call_it_did_not_see(
     await scene.result_of(lost)
     await lines_of(node, bridged, at_least=2)
     await lines_of(node, lost)
-    records = read_records(node.cdr_file, [UUID(bridged), UUID(lost)], not_before=began)
+    records = read_records(node.cdr_file, [UUID(bridged), UUID(lost)], not_before=began).found
     assert (records[UUID(bridged)].bridged, records[UUID(bridged)].cause) == (True, 16)
     assert (records[UUID(lost)].bridged, records[UUID(lost)].safe_harbour) == (False, True)
     assert all(record.answered_at and record.ended_at for record in records.values())
