@@ -1,6 +1,6 @@
-"""The audit rows of listening, committed together: who comes while some are being written waits for the next lot, and for its commit.
+"""The audit rows of listening, committed together: who comes while two lots are being written waits for the next one, and for its commit.
 
-A commit costs the disk the same for one row and for a hundred. Nobody hears a byte before their own row is committed.
+Two, because where few listen nobody should wait for the end of another's commit. A commit costs the disk the same for one row and for a hundred. Nobody hears a byte before their own row is committed.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from dialer.db.hearing import Heard
 from dialer.web.deps import WebDeps
 
 MOST_AT_ONCE = 200
+LOTS = 2
 _Waiting = tuple[Heard, asyncio.Future[bool]]
 
 
@@ -27,14 +28,14 @@ class Noting:
         self._deps = deps
         self._start = start
         self._waiting: deque[_Waiting] = deque()
-        self._writing = False
+        self._lots = 0
 
     async def note(self, heard: Heard) -> bool:
         """The row is committed; False: it is not, what was remembered does not hold any more. Errors: those of the database."""
         written: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._waiting.append((heard, written))
-        if not self._writing:
-            self._writing = True
+        if self._lots < LOTS:
+            self._lots += 1
             self._start(self._write(), "audit rows of listening")
         return await written
 
@@ -45,10 +46,11 @@ class Noting:
                 lot = [self._waiting.popleft() for _ in range(min(MOST_AT_ONCE, len(self._waiting)))]
                 await self._commit(lot)
         finally:
-            self._writing = False
-            for _, written in [*lot, *self._waiting]:
+            self._lots -= 1
+            for _, written in lot if self._lots else [*lot, *self._waiting]:
                 written.cancel()  # where the application ends; what has its answer stays as it is
-            self._waiting.clear()
+            if not self._lots:
+                self._waiting.clear()
 
     async def _commit(self, lot: list[_Waiting]) -> None:
         try:
