@@ -122,6 +122,17 @@ async def set_date(conn: Conn, project_id: UUID, basis: Basis, day: date, *, att
     await conn.execute(_SET_DATE, project_id, attempt_id, basis, day)
 
 
+_HAS_CALL = """
+select exists (select from attempts where id = $2 and project_id = $1) or exists (select from recordings where attempt_id = $2 and project_id = $1)
+"""
+
+
+async def has_call(conn: Conn, project_id: UUID, attempt_id: UUID) -> bool:
+    """Whether a project has a call of this id."""
+    found: bool = await conn.fetchval(_HAS_CALL, project_id, attempt_id)
+    return found
+
+
 _PLACE = """
 insert into legal_holds (project_id, attempt_id, reason, placed_at, placed_by) values ($1, $2, $3, $4, $5) returning id
 """

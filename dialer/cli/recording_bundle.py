@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable
 from datetime import date
 from pathlib import Path
@@ -76,6 +77,8 @@ Put = Callable[[str, bytes], None]
 def _foldered(into: Path) -> tuple[Put, Callable[[], None]]:
     """The folder has its name only when all is in it."""
     part = into.with_name(into.name + ".part")
+    if part.exists():  # of a run that was broken off
+        shutil.rmtree(part)
 
     def put(path: str, content: bytes) -> None:
         file = part / path

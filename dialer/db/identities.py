@@ -144,6 +144,14 @@ async def tokens_of(conn: Connection, user_id: UUID, *, after: tuple[datetime, U
     return [Token(**dict(row)) for row in await conn.fetch(TOKENS_OF, user_id, at, last, limit)]
 
 
+REVOKE_TOKENS_OF = "update api_tokens set revoked_at = $2 where user_id = $1 and revoked_at is null"
+
+
+async def revoke_tokens_of(conn: Connection, user_id: UUID, *, now: datetime) -> int:
+    """Revoke all of a user's tokens; how many there were."""
+    return int((await conn.execute(REVOKE_TOKENS_OF, user_id, now)).split()[-1])
+
+
 REVOKE_TOKEN = """
 update api_tokens set revoked_at = coalesce(revoked_at, $3) where id = $1 and ($2::uuid is null or user_id = $2)
 returning id, user_id, name, created_at, used_at, expires_at, revoked_at

@@ -43,6 +43,15 @@ async def password_hash(conn: Connection, user_id: UUID) -> str | None:
     return found
 
 
+AGENT_OF = "select id from agents where user_id = $1"
+
+
+async def agent_of(conn: Connection, user_id: UUID) -> UUID | None:
+    """The agent that a user is."""
+    found: UUID | None = await conn.fetchval(AGENT_OF, user_id)
+    return found
+
+
 SET_PASSWORD = "update users set password_hash = $2 where id = $1"
 
 

@@ -68,6 +68,7 @@ class Sample:
     created_by: UUID | None
     size: int
     heard: int
+    gone: int  # cannot be heard any more: on discs only, or deleted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,9 +113,10 @@ async def add(
 
 
 _SAMPLE = """
-select s.id, s.name, s.seed, s.strata, s.wanted::text as wanted, s.population, s.created_at, s.created_by, i.size, i.heard
+select s.id, s.name, s.seed, s.strata, s.wanted::text as wanted, s.population, s.created_at, s.created_by, i.size, i.heard, i.gone
 from qa_samples s cross join lateral
-    (select count(*) as size, count(heard_at) as heard from qa_sample_items i where i.sample_id = s.id) i
+    (select count(*) as size, count(i.heard_at) as heard, count(*) filter (where i.heard_at is null and r.state <> 'stored') as gone
+     from qa_sample_items i join recordings r on r.id = i.recording_id where i.sample_id = s.id) i
 """
 
 
@@ -145,18 +147,20 @@ async def items(conn: Connection, sample_id: UUID, *, after: int, limit: int) ->
 
 
 _CLAIM = f"""
-update qa_sample_items set claimed_by = $2, claimed_at = $3
+update qa_sample_items set claimed_by = $2, claimed_at = case when claimed_by = $2 and claimed_at >= $4 then claimed_at else $3 end
 where (sample_id, recording_id) = (
-    select sample_id, recording_id from qa_sample_items
-    where sample_id = $1 and heard_at is null and (claimed_by is null or claimed_by = $2 or claimed_at < $4)
-    order by claimed_by is not distinct from $2 desc, position limit 1 for update skip locked
+    select i.sample_id, i.recording_id from qa_sample_items i join recordings r on r.id = i.recording_id
+    where i.sample_id = $1 and i.heard_at is null and (i.claimed_by is null or i.claimed_by = $2 or i.claimed_at < $4) and r.state = 'stored'
+    order by i.claimed_by is not distinct from $2 desc, i.given_back_at nulls first, i.position limit 1 for update of i skip locked
 )
 returning {_ITEM}
 """
 
 
 async def claim(conn: Connection, sample_id: UUID, *, by: UUID, at: datetime, claimed_before: datetime) -> Item | None:
-    """The listener's own claim, else the next recording that nobody listens to; claims from before a moment are over. None: there is none left."""
+    """The listener's own claim, else the next recording that nobody listens to; claims from before a moment are over, what was given back comes last, and what
+    cannot be heard (any more) is passed over. None: there is none left.
+    """
     row = await conn.fetchrow(_CLAIM, sample_id, by, at, claimed_before)
     return Item(**dict(row)) if row else None
 
@@ -169,7 +173,7 @@ where sample_id = $1 and recording_id = $2 and claimed_by = $3 and heard_at is n
 returning {_ITEM}
 """
 _UNCLAIM = """
-update qa_sample_items set claimed_by = null, claimed_at = null
+update qa_sample_items set claimed_by = null, claimed_at = null, given_back_at = $4
 where sample_id = $1 and recording_id = $2 and claimed_by = $3 and heard_at is null
 """
 
@@ -180,6 +184,6 @@ async def mark_heard(conn: Connection, sample_id: UUID, recording_id: UUID, *, b
     return Item(**dict(row)) if row else None
 
 
-async def give_back(conn: Connection, sample_id: UUID, recording_id: UUID, *, by: UUID) -> bool:
+async def give_back(conn: Connection, sample_id: UUID, recording_id: UUID, *, by: UUID, at: datetime) -> bool:
     """Let somebody else have it; False where it is not the listener's."""
-    return await conn.execute(_UNCLAIM, sample_id, recording_id, by) == "UPDATE 1"
+    return await conn.execute(_UNCLAIM, sample_id, recording_id, by, at) == "UPDATE 1"

@@ -233,6 +233,8 @@ def address_of(request: web.Request, settings: WebSettings) -> str | None:
 @functools.lru_cache(maxsize=4096)
 def _plain_address(text: str | None) -> str | None:
     try:
-        return str(ipaddress.ip_address(text or ""))
+        return str(
+            ipaddress.ip_address((text or "").partition("%")[0])
+        )  # without the interface of this machine, which no database knows
     except ValueError:
         return None

@@ -6,7 +6,7 @@ import base64
 import binascii
 import unicodedata
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Annotated, Generic, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -52,11 +52,19 @@ def _zone(name: str) -> str:
     return name
 
 
+FIRST_YEAR, LAST_YEAR = 1970, 2200  # beyond them a zone, a sum of days or the database gives up
+
+
 def _utc(moment: datetime) -> datetime:
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError as error:
-        raise ValueError("too far away") from error
+    if not FIRST_YEAR < moment.year < LAST_YEAR:
+        raise ValueError(f"a year from {FIRST_YEAR + 1} to {LAST_YEAR - 1}")
+    return moment.astimezone(UTC)
+
+
+def _day(day: date) -> date:
+    if not FIRST_YEAR < day.year < LAST_YEAR:
+        raise ValueError(f"a year from {FIRST_YEAR + 1} to {LAST_YEAR - 1}")
+    return day
 
 
 Rate = Annotated[
@@ -78,6 +86,7 @@ Purpose = Annotated[
     Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,39}$", description="What calls are for, a code such as insurance_sales."),
 ]
 Moment = Annotated[AwareDatetime, AfterValidator(_utc)]
+Day = Annotated[date, AfterValidator(_day)]
 Seconds = Annotated[int, Field(ge=0, le=366 * 24 * 3600)]
 BigId = Annotated[int, Field(ge=1, le=2**63 - 1)]
 Cells = Annotated[
@@ -141,7 +150,7 @@ def moment(text: str) -> datetime:
     value = datetime.fromisoformat(text)
     if value.tzinfo is None:
         raise ValueError("naive")
-    return value
+    return _utc(value)
 
 
 def plain_text(text: str) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+import unicodedata
+from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -11,7 +12,8 @@ import phonenumbers
 
 from campaigns.masking import mask
 
-SEPARATORS = r"[\s\-.()/]*"
+_BETWEEN = r"[\W_]*"  # whatever stands between two digits of a number and is neither a digit nor a letter
+_CHINESE = dict(zip("〇零一二三四五六七八九幺", "001234567891", strict=True))
 
 
 def shown(number: str, *, masked: bool) -> str:
@@ -23,7 +25,7 @@ def scrubbed(text: str, number: str, *, masked: bool) -> str:
     """A text (a note, a cell of an import) without the number in it, in whatever way it is written."""
     if not masked or not text:
         return text
-    return _pattern(number).sub(mask(number), text)
+    return _replaced(_pattern(number), text, lambda _found: mask(number), spoken=True)
 
 
 def scrubbed_fields(fields: Mapping[str, Any], number: str, *, masked: bool) -> dict[str, Any]:
@@ -52,7 +54,7 @@ def _scrub(value: object, number: str, *, masked: bool) -> object:
 def without_numbers(value: Any) -> Any:
     """Any JSON value with whatever could be a telephone number masked: for texts of which we do not know whose number they may hold."""
     if isinstance(value, str):
-        return value if _NO_NUMBER.fullmatch(value) else _LIKE_A_NUMBER.sub(_masked_match, value)
+        return value if _NO_NUMBER.fullmatch(value) else _replaced(_LIKE_A_NUMBER, value, _masked_match)
     if isinstance(value, bool) or value is None:
         return value
     if isinstance(value, int | float):
@@ -64,12 +66,31 @@ def without_numbers(value: Any) -> Any:
     return value
 
 
+def _replaced(pattern: re.Pattern[str], text: str, by: Callable[[re.Match[str]], str], *, spoken: bool = False) -> str:
+    """The text with what the pattern finds in its digits replaced, in whatever script the digits are; `spoken`: Chinese numerals too."""
+    folded = text if text.isascii() else text.translate(_digits(spoken))  # digit for digit: as long as the text
+    made, end = [], 0
+    for found in pattern.finditer(folded):
+        made += [text[end : found.start()], by(found)]
+        end = found.end()
+    return "".join([*made, text[end:]]) if made else text
+
+
+@lru_cache
+def _digits(spoken: bool) -> dict[int, str]:
+    """Other scripts' digits as ours: full-width ones come from any Chinese keyboard."""
+    decimal = {code: str(unicodedata.digit(chr(code))) for code in range(0x80, 0x20000) if chr(code).isdecimal()}
+    return decimal | {ord(char): digit for char, digit in _CHINESE.items()} if spoken else decimal
+
+
 def _masked_match(found: re.Match[str]) -> str:
     return mask("+" + re.sub(r"[^0-9]", "", found[0]))
 
 
 # Ten digits and more, as people write numbers; ids and moments are not.
-_LIKE_A_NUMBER = re.compile(r"(?<![0-9A-Za-z])\+?\(?[0-9](?:[\s\-.()/]{0,3}[0-9]){9,17}(?![0-9A-Za-z])")
+_LIKE_A_NUMBER = re.compile(
+    r"(?<![0-9A-Za-z])\+?\(?[0-9](?:[\s\-.()/_·—–\u200b-\u200f]{0,3}[0-9]){9,17}(?![0-9A-Za-z])"
+)
 _NO_NUMBER = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9:.+Z-]+")
 
 
@@ -82,5 +103,5 @@ def _pattern(number: str) -> re.Pattern[str]:
     except phonenumbers.NumberParseException:
         national = digits
     country = digits[: len(digits) - len(national)] if digits.endswith(national) else ""
-    prefix = rf"(?:(?:\+|00)?{SEPARATORS}{SEPARATORS.join(country)}{SEPARATORS})?" if country else ""
-    return re.compile(prefix + SEPARATORS.join(map(re.escape, national)))
+    prefix = rf"(?:(?:\+|00)?{_BETWEEN}{_BETWEEN.join(country)}{_BETWEEN})?" if country else ""
+    return re.compile(prefix + _BETWEEN.join(map(re.escape, national)))

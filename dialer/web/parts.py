@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
+import asyncpg
 import structlog
 from aiohttp import web
 
@@ -90,6 +91,13 @@ class DeskAudit:
                     entry = self._waiting.popleft()
                     try:
                         await audit_trail.write(conn, entry)
+                    except asyncpg.DataError:
+                        # One row that the database cannot hold must not keep the desk, and all rows after it, waiting.
+                        log.exception(
+                            "an audit row was refused by the database and is only here", actor=entry.actor,
+                            action=entry.action, subject_type=entry.subject_type, subject_id=entry.subject_id, at=str(entry.at), detail=dict(entry.detail),
+                        )  # fmt: skip
+                        self.dropped += 1
                     except BaseException:
                         self._waiting.appendleft(entry)
                         raise

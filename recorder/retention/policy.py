@@ -56,11 +56,13 @@ class Period:
     source: str = ""
 
     def end(self, start: date) -> date:
-        """The first day after the period. A 29 February that a year lacks becomes the 28th."""
+        """The first day after the period. A 29 February that a year lacks becomes the 28th; what the calendar cannot hold any more never comes."""
         months = start.month - 1 + self.months + 12 * self.years
         year, month = start.year + months // 12, months % 12 + 1
+        if year > date.max.year:
+            return date.max
         day = min(start.day, calendar.monthrange(year, month)[1])
-        return date.fromordinal(date(year, month, day).toordinal() + self.days)
+        return date.fromordinal(min(date(year, month, day).toordinal() + self.days, date.max.toordinal()))
 
     def __str__(self) -> str:
         length = " ".join(f"{value} {unit}" for unit in _UNITS if (value := getattr(self, unit)))

@@ -159,3 +159,38 @@ def test_texts_of_unknown_origin_lose_all_numbers_and_keep_ids_and_times() -> No
     assert {name: made[name] for name in ("id", "at", "n", "x")} == {
         name: given[name] for name in ("id", "at", "n", "x")
     }
+
+
+@pytest.mark.parametrize("written", [
+    "138-1234-5678", "１３８１２３４５６７８", "138_1234_5678", "138，1234，5678", "138—1234—5678", "138·1234·5678", "138 ,1234, 5678", "138:1234:5678",
+    "138\u200b1234\u200b5678", "(+86)13812345678", "0086 138 1234 5678", "一三八一二三四五六七八", "幺三八幺二三四五六七八",
+])  # fmt: skip
+def test_a_number_is_found_in_whatever_way_a_person_writes_it(written: str) -> None:
+    text = f"请打 {written} 找王先生，房间１２"
+    found = scrubbed(text, "+8613812345678", masked=True)
+    assert written not in found
+    assert "+86138****5678" in found
+    assert found.endswith("找王先生，房间１２")
+    assert scrubbed(text, "+8613812345679", masked=True) == text
+
+
+@pytest.mark.parametrize("written", ["１３８１２３４５６７８", "138_1234_5678", "138·1234·5678", "13812345678"])
+def test_a_number_nobody_knows_is_found_in_any_text(written: str) -> None:
+    assert written not in without_numbers({"x": [f"打 {written}"]})["x"][0]
+    assert without_numbers("2026-03-10T12:00:00+00:00 房间１２") == "2026-03-10T12:00:00+00:00 房间１２"
+
+
+async def test_the_note_of_a_pause_and_the_tags_of_a_recording_hide_the_number_too(house: House) -> None:
+    ids = await a_busy_floor(house, mask_numbers=True)
+    number = await house.pool.fetchval("select number from leads where id = $1", ids["lead_id"])
+    pause = {
+        "from_ms": 0, "to_ms": 1, "reason": "other", "note": f"read out {number}", "agent_id": str(ids["agent_id"]), "started_at": "2026-01-01T00:00:00Z",
+        "ended_at": None, "ended_by": None,
+    }  # fmt: skip
+    await house.pool.execute(
+        "update recordings set tags = $2, pauses = $3 where id = $1", ids["recording_id"], [number], [pause]
+    )
+    listener = await house.person(Role.QA)
+    await listener.get(f"/recordings/{ids['recording_id']}")
+    for body in listener.heard:
+        assert not LEAK.search(body), body

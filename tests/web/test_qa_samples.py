@@ -21,6 +21,15 @@ async def a_sample(house: House, *, size: int = 4, **asked: Any) -> tuple[str, l
     return (await qa.do("POST", "/qa/samples", body))["id"], made
 
 
+async def with_sound(house: House) -> None:
+    """All recordings can be heard."""
+    sound = b"some sound"
+    (house.deps.store_dir / "a").write_bytes(sound)
+    await house.pool.execute(
+        "update recordings set sha256 = $1, bytes = $2", hashlib.sha256(sound).digest(), len(sound)
+    )
+
+
 async def test_a_sample_is_drawn_with_its_chances_and_an_audit_row(house: House) -> None:
     sample, made = await a_sample(house, size=2)
     qa = await house.person(Role.QA)
@@ -78,11 +87,7 @@ async def test_a_recording_is_heard_only_by_who_claimed_it_and_listened(house: H
     recording = (await listener.do("POST", f"/qa/samples/{sample}/claim"))["recording_id"]
     heard = f"/qa/samples/{sample}/items/{recording}/heard"
     assert (await listener.ask("POST", heard)).error_id == "sample_item_not_heard"
-    sound = b"some sound"
-    (house.deps.store_dir / "a").write_bytes(sound)
-    await house.pool.execute(
-        "update recordings set sha256 = $1, bytes = $2", hashlib.sha256(sound).digest(), len(sound)
-    )
+    await with_sound(house)
     await other.ask("GET", f"/recordings/{recording}/audio")
     assert (await listener.ask("POST", heard)).error_id == "sample_item_not_heard"
     await listener.ask("GET", f"/recordings/{recording}/audio", why=f"sample {sample}")
@@ -112,3 +117,37 @@ async def test_a_team_leader_listens_but_draws_no_sample(house: House) -> None:
     body = {"name": "a", "size": 1, "population": {}}
     assert (await leader.ask("POST", "/qa/samples", body)).error_id == "role_not_allowed"
     assert (await leader.ask("POST", f"/qa/samples/{sample}/claim")).status == 200
+
+
+async def test_a_recording_that_cannot_be_heard_stands_in_nobodys_way(house: House) -> None:
+    sample, _ = await a_sample(house)
+    qa = await house.person(Role.QA)
+    first, *rest = [one["recording_id"] for one in (await qa.get(f"/qa/samples/{sample}/items"))["items"]]
+    await house.pool.execute("update recordings set state = 'archived' where id = $1", UUID(first))
+    claimed = [
+        (await (await house.person(Role.QA)).do("POST", f"/qa/samples/{sample}/claim"))["recording_id"] for _ in rest
+    ]
+    assert claimed == rest
+    of = await qa.get(f"/qa/samples/{sample}")
+    assert (of["size"], of["heard"], of["gone"]) == (4, 0, 1)
+
+
+async def test_what_was_given_back_comes_after_what_nobody_has_looked_at(house: House) -> None:
+    sample, _ = await a_sample(house)
+    qa = await house.person(Role.QA)
+    order = [one["recording_id"] for one in (await qa.get(f"/qa/samples/{sample}/items"))["items"]]
+    got = []
+    for _ in range(5):
+        got.append((await qa.do("POST", f"/qa/samples/{sample}/claim"))["recording_id"])
+        await qa.do("DELETE", f"/qa/samples/{sample}/items/{got[-1]}/claim")
+    assert got == [*order, order[0]]
+
+
+async def test_claiming_again_does_not_undo_the_listening(house: House) -> None:
+    sample, _ = await a_sample(house)
+    qa = await house.person(Role.QA)
+    recording = (await qa.do("POST", f"/qa/samples/{sample}/claim"))["recording_id"]
+    await with_sound(house)
+    assert (await qa.ask("GET", f"/recordings/{recording}/audio")).status == 200
+    assert (await qa.do("POST", f"/qa/samples/{sample}/claim"))["recording_id"] == recording
+    await qa.do("POST", f"/qa/samples/{sample}/items/{recording}/heard")

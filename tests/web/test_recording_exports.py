@@ -125,3 +125,21 @@ async def test_a_missing_file_leaves_a_zip_that_does_not_open(house: House, tmp_
     (house.deps.store_dir / "a").unlink()
     with pytest.raises(Exception, match=r"payload|closed|disconnected|incomplete|not enough"):
         await one.ask("GET", f"/recording-exports/{export}/zip")
+
+
+async def test_nobody_takes_a_part_of_an_export_for_the_whole(house: House, tmp_path: Path) -> None:
+    project = await stored(house, tmp_path)
+    await house.pool.execute("update recordings set state = 'archived' where disposition = 'sale'")
+    asker, other = await house.person(Role.QA), await house.person(Role.SUPERVISOR)
+    export = await asked(house, asker, project)
+    await other.do("POST", f"/recording-exports/{export}/approve")
+    answer = await asker.ask("GET", f"/recording-exports/{export}/zip")
+    assert (answer.status, answer.error_id) == (409, "export_not_in_store")
+
+
+async def test_days_that_are_none_are_refused_when_they_are_asked_for(house: House, tmp_path: Path) -> None:
+    project = await stored(house, tmp_path)
+    asker = await house.person(Role.QA)
+    for first, last in (("2026-03-11", "2026-03-10"), ("0001-01-01", "2026-03-10"), ("2026-03-10", "9999-12-31")):
+        body = {"project_id": project, "first_day": first, "last_day": last, "reason": "x"}
+        assert (await asker.ask("POST", "/recording-exports", body)).status == 422

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from dialer.db.audit_trail import Entry
 from dialer.domain.roles import Role
 from dialer.web.deps import WebSettings
+from dialer.web.parts import PARTS
 from tests.builders import NOON, a_lead, a_project, an_attempt
 from tests.web.client import Person
 from tests.web.conftest import House
@@ -135,7 +138,7 @@ async def test_a_defect_of_ours_says_nothing_but_a_reference(house: House) -> No
 @pytest.mark.parametrize("settings", [WebSettings(trusted_proxies=("127.0.0.1", "10.0.0.9"))])
 @pytest.mark.parametrize(("said", "address"), [
     ("203.0.113.7", "203.0.113.7"), ("1.1.1.1, 203.0.113.7", "203.0.113.7"), ("203.0.113.7, 10.0.0.9", "203.0.113.7"), ("nonsense", None),
-    ("2001:db8::1", "2001:db8::1"),
+    ("2001:db8::1", "2001:db8::1"), ("fe80::1%eth0", "fe80::1"),
 ])  # fmt: skip
 async def test_a_trusted_proxy_is_believed_its_last_word(house: House, said: str, address: str | None) -> None:
     admin = await house.person(Role.ADMIN)
@@ -177,3 +180,24 @@ async def test_many_at_once_are_all_answered(house: House) -> None:
     admin = await house.person(Role.ADMIN)
     answers = await asyncio.gather(*(admin.ask("GET", "/projects") for _ in range(100)))
     assert {answer.status for answer in answers} == {200}
+
+
+@pytest.mark.parametrize(("path", "query"), [
+    ("/calls", {"since": "0001-01-01T00:00:00Z"}), ("/recordings", {"until": "0001-01-01T00:00:00+14:00"}), ("/projects/{project}/logs/0001-01-01", {}),
+    ("/projects/{project}/logs/9999-12-31", {}),
+])  # fmt: skip
+async def test_moments_nobody_can_mean_are_refused_plainly(house: House, path: str, query: dict[str, str]) -> None:
+    project = await a_project(house.pool)
+    answer = await (await house.person(Role.ADMIN)).ask("GET", path.format(project=project.id), query=query)
+    assert (answer.status, answer.error_id) == (422, "invalid_request")
+
+
+async def test_an_audit_row_that_cannot_be_written_stops_no_desk(house: House) -> None:
+    audit = house.server.app[PARTS].desk_audit
+    bad = Entry(
+        at=house.clock(), user_id=None, actor="x", address="no address", action="agent_ready", subject_type="agent", subject_id="1", detail={}
+    )  # fmt: skip
+    await audit.write(bad)
+    await audit.write(replace(bad, address="203.0.113.7"))
+    assert (audit.waiting, audit.dropped) == (0, 1)
+    assert len(await house.audited("agent_ready")) == 1

@@ -108,3 +108,28 @@ async def test_what_cannot_be_done_says_why(
     await a_project(house.pool)
     answer = await keeper.ask(method, path.format(project=PROJECT), body)
     assert answer.error_id == error_id
+
+
+async def test_a_date_at_the_end_of_the_calendar_keeps_what_it_is_of_and_stops_nothing(house: House) -> None:
+    keeper = await house.person(Role.ADMIN)
+    call = await a_recording(house, days_old=400)
+    policy = {"name": "contract", "minima": [{"from": "contract_end", "years": 5, "source": "the law"}]}
+    await keeper.do("POST", "/retention/policies", policy)
+    await keeper.do("PUT", f"/projects/{PROJECT}/retention", {"policy": "contract"})
+    date = {"basis": "contract_end", "day": "9999-12-31"}
+    assert (await keeper.ask("PUT", f"/projects/{PROJECT}/business-dates", date)).error_id == "invalid_request"
+    await house.pool.execute(  # stated before this was refused
+        "insert into business_dates (project_id, basis, day) values ($1, 'contract_end', '9999-12-31')", PROJECT
+    )
+    assert (await keeper.get(f"/projects/{PROJECT}/retention"))["recordings"] == {"minimum": 1}
+    assert (await keeper.ask("GET", "/archive/plan")).status == 200
+    assert await state_of(house.pool, call) == "stored"
+
+
+async def test_a_hold_or_a_date_of_a_call_that_does_not_exist_is_refused(house: House) -> None:
+    keeper, nobody = await house.person(Role.ADMIN), "00000000-0000-0000-0000-000000000007"
+    await a_recording(house, days_old=1)
+    hold = {"project_id": str(PROJECT), "call_id": nobody, "reason": "suit"}
+    assert (await keeper.ask("POST", "/retention/holds", hold)).error_id == "call_unknown"
+    date = {"basis": "contract_end", "day": "2026-01-01", "call_id": nobody}
+    assert (await keeper.ask("PUT", f"/projects/{PROJECT}/business-dates", date)).error_id == "call_unknown"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from datetime import timedelta
 from http.cookies import SimpleCookie
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 from redis.asyncio import Redis
 
+from dialer.domain.commands import AgentLogout
 from dialer.domain.roles import Role
 from dialer.web.access import hash_of
 from dialer.web.login_limit import PER_ADDRESS, PER_NAME_AND_ADDRESS, LoginLimit
@@ -260,3 +263,25 @@ async def test_every_answer_carries_the_headers_that_keep_browsers_out_of_troubl
             assert response.headers["Referrer-Policy"] == "no-referrer"
             assert response.headers["Cache-Control"] == "no-store"
             assert "aiohttp" not in response.headers["Server"].lower()
+
+
+async def test_whoever_is_disabled_leaves_the_floor(house: House) -> None:
+    admin, agent = await house.person(Role.ADMIN), await house.person(Role.AGENT)
+    await admin.do("PATCH", f"/users/{agent.user_id}", {"display_name": "王"})
+    assert house.engine.commands == []
+    await admin.do("PATCH", f"/users/{agent.user_id}", {"disabled": True})
+    assert house.engine.commands == [AgentLogout(agent_id=agent.agent_id)]
+
+
+async def test_a_browser_with_a_strange_name_logs_in(house: House) -> None:
+    await an_admin(house)
+    body = json.dumps({"login": "chen", "password": PASSWORD}).encode()
+    reader, writer = await asyncio.open_connection(house.server.host, house.server.port)
+    writer.write(
+        b"POST /api/v1/session HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: application/json\r\nUser-Agent: \xff\xfe\r\n"
+        + f"Content-Length: {len(body)}\r\n\r\n".encode()
+        + body
+    )
+    answer = await reader.read()
+    writer.close()
+    assert answer.startswith(b"HTTP/1.1 201"), answer

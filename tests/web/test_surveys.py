@@ -109,3 +109,12 @@ async def test_results_and_answers_are_those_of_the_version_and_numbers_are_mask
     assert "12345678" not in lines[1]
     assert len(await house.audited("survey_answers_exported")) == 1
     assert "Unhandled exception" not in caplog.text
+
+
+async def test_an_agent_reads_the_survey_of_their_own_projects_only(house: House) -> None:
+    project = await a_project(house.pool, mode="agentless")
+    admin = await house.person(Role.ADMIN)
+    await admin.do("PUT", f"/projects/{project.id}/survey", DOCUMENT)
+    stranger, own = await house.person(Role.AGENT), await house.person(Role.AGENT, projects=(project.id,))
+    answers = [await one.ask("GET", f"/projects/{project.id}/survey") for one in (stranger, own)]
+    assert [answer.status for answer in answers] == [404, 200]

@@ -79,3 +79,18 @@ async def test_a_bad_token_is_not_made_good_by_a_good_cookie(house: House) -> No
     person = await house.person(Role.ADMIN)
     answer = await person.ask("GET", "/session", headers={"Authorization": "Bearer wht_wrong"})
     assert answer.status == 401
+
+
+async def test_a_token_makes_no_users_and_changes_none(house: House) -> None:
+    program, person = await house.person(Role.ADMIN, token=True), await house.person(Role.QA)
+    made = await program.ask("POST", "/users", {"login": "second", "display_name": "x", "role": "admin"})
+    changed = await program.ask("PATCH", f"/users/{person.user_id}", {"role": "admin"})
+    assert [made.error_id, changed.error_id] == ["session_required"] * 2
+
+
+async def test_a_new_password_from_the_administrator_ends_the_tokens_too(house: House) -> None:
+    admin, person = await house.person(Role.ADMIN), await house.person(Role.QA)
+    program = await house.token_of(person.user_id)
+    assert (await program.ask("GET", "/tokens")).status == 200
+    await admin.do("POST", f"/users/{person.user_id}/password", {})
+    assert (await program.ask("GET", "/tokens")).status == 401

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime
+from datetime import datetime
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
 from pydantic import Field
 
-from dialer.web.fields import In, Line, Out
+from dialer.web.fields import Day, In, Line, Out
 
 Label = Annotated[str, Field(pattern=r"^[A-Z0-9]{2,16}$")]
 CopyName = Annotated[str, Field(pattern=r"^[A-Z0-9]{2,16}-[0-9]{1,2}$", description="Label and number, W000001-2.")]
@@ -106,7 +106,7 @@ class Why(In):
 class DueQuery(In):
     """The plan of a day, and the seed of its sample."""
 
-    day: date | None = None
+    day: Day | None = None
     seed: int = Field(default=0, ge=0, le=2**31)
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from datetime import date
 from pathlib import Path
 from uuid import UUID
 
@@ -16,6 +15,7 @@ from campaigns.life.log_pages import markdown, table
 from campaigns.tables.writing import XlsxWriter
 from dialer.web.api import operation
 from dialer.web.call import Call
+from dialer.web.fields import Day
 from dialer.web.identity import actor_of
 from dialer.web.life.types import DayDraft, KeptLog, KeptLogs, LogFile, LogFormat, LogsQuery, NewLog
 from dialer.web.projects.routes import there
@@ -36,7 +36,7 @@ async def list_logs(call: Call, project_id: UUID, query: LogsQuery) -> KeptLogs:
 
 
 @operation("GET", "/projects/{project_id}/logs/{day}", roles=REPORT_READERS, summary="A day's facts")
-async def draft_log(call: Call, project_id: UUID, day: date) -> DayDraft:
+async def draft_log(call: Call, project_id: UUID, day: Day) -> DayDraft:
     """What a log of this day would be drafted from now: calls, agents and their hours, steps and stops, alarms, the data that is left."""
     async with call.connection() as conn:
         project = await there(conn, project_id)
@@ -44,7 +44,7 @@ async def draft_log(call: Call, project_id: UUID, day: date) -> DayDraft:
 
 
 @operation("POST", "/projects/{project_id}/logs/{day}", roles=PLANNERS, summary="Save a day's log", status=201)
-async def save_log(call: Call, project_id: UUID, day: date, body: NewLog) -> KeptLog:
+async def save_log(call: Call, project_id: UUID, day: Day, body: NewLog) -> KeptLog:
     """A new version with the facts as they are now; signed when the day is over. Former versions stay."""
     identity = call.identity
     async with call.transaction() as conn:
@@ -65,7 +65,7 @@ async def save_log(call: Call, project_id: UUID, day: date, body: NewLog) -> Kep
     summary="A day's log as a file",
     media="application/octet-stream",
 )
-async def export_log(call: Call, project_id: UUID, day: date, query: LogFile) -> web.StreamResponse:
+async def export_log(call: Call, project_id: UUID, day: Day, query: LogFile) -> web.StreamResponse:
     """A workbook or a page of Markdown, of a version or the last; nothing in it is a formula."""
     async with call.connection() as conn:
         await there(conn, project_id)

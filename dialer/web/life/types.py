@@ -13,7 +13,7 @@ from campaigns.life.requirements import Requirement, SignOffKind
 from campaigns.life.stop_rules import FALLING, RuleKind
 from campaigns.life.table import Life, Step
 from campaigns.life.watching import AlarmKind
-from dialer.web.fields import In, Line, Moment, Name, Note, Out, Prose
+from dialer.web.fields import Day, In, Line, Moment, Name, Note, Out, Prose
 from dialer.web.projects.types import Stage, State
 
 Hash = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$", description="SHA-256, in hex.")]
@@ -205,7 +205,7 @@ class LogFile(In):
 class LogsQuery(In):
     """Which logs."""
 
-    before: date | None = Field(default=None, description="Days before this one.")
+    before: Day | None = Field(default=None, description="Days before this one.")
     limit: int = Field(default=50, ge=1, le=500)
 
 

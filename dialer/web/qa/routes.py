@@ -94,7 +94,10 @@ async def claim_item(call: Call, sample_id: UUID) -> Item:
             claimed_before=call.now - timedelta(hours=CLAIM_HOURS),
         )
         if item is None:
-            raise Conflict("sample_all_taken", "Every recording of this sample was heard, or is being listened to.")
+            raise Conflict(
+                "sample_all_taken",
+                "Every recording of this sample was heard, is being listened to, or is not in the store any more.",
+            )
         await call.audit(conn, "qa_item_claimed", "qa_sample", sample_id, recording=item.recording_id)
     return Item.model_validate(item)
 
@@ -119,9 +122,9 @@ async def mark_heard(call: Call, sample_id: UUID, recording_id: UUID) -> Item:
     summary="Give a claimed recording back",
 )
 async def give_back(call: Call, sample_id: UUID, recording_id: UUID) -> None:
-    """The next listener gets it."""
+    """It comes again when the others were heard."""
     async with call.transaction() as conn:
-        if not await qa_samples.give_back(conn, sample_id, recording_id, by=call.identity.user_id):
+        if not await qa_samples.give_back(conn, sample_id, recording_id, by=call.identity.user_id, at=call.now):
             raise Conflict("sample_item_not_claimed", "You have not claimed this recording.")
         await call.audit(conn, "qa_item_given_back", "qa_sample", sample_id, recording=recording_id)
 

@@ -59,6 +59,7 @@ class Sample(Out):
     population: int
     size: int
     heard: int
+    gone: int = Field(description="Not heard, and on discs only or deleted by now: passed over until they are back.")
     created_at: datetime
     created_by: UUID | None
 

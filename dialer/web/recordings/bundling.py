@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from typing import IO, cast
@@ -18,7 +18,7 @@ from dialer.db import recording_exports, recording_marks, recording_search
 from dialer.db.history import RecordingRow
 from dialer.db.recording_marks import Mark
 from dialer.db.recording_search import Wanted
-from dialer.domain.errors import BadRequest, NotFound
+from dialer.domain.errors import BadRequest, Conflict, NotFound
 from dialer.web.deps import WebDeps
 from dialer.web.masking import scrubbed, shown
 from recorder import bundle
@@ -56,9 +56,11 @@ async def gather(
     last_day: date,
     dispositions: Sequence[str],
     pattern: str,
-    state: str = "stored",
 ) -> Bundle:
-    """The recordings of a project's days (in its zone) that are in a state. Errors: NotFound `project_unknown`, BadRequest `export_too_large`, BadBundle."""
+    """The recordings of a project's days (in its zone), all of them: nobody takes a part for the whole.
+
+    Errors: NotFound `project_unknown`, BadRequest `export_too_large`, Conflict `export_not_in_store`, BadBundle.
+    """
     bundle.check_pattern(pattern)
     project = await recording_exports.project(conn, project_id)
     if project is None:
@@ -66,23 +68,36 @@ async def gather(
     name, zone, client = project[0], ZoneInfo(project[1]), project[2]
     since = datetime.combine(first_day, time(), zone)
     until = datetime.combine(last_day + timedelta(days=1), time(), zone)
+    of_days = Wanted(project_id=project_id, since=since, until=until)
+    away = await _found(conn, replace(of_days, state="archived"), dispositions)
+    if away:
+        raise Conflict(
+            "export_not_in_store",
+            f"{len(away)} of these recordings are on discs only: bring them back with waihu archive restore-volume, then ask again.",
+        )
+    rows = await _found(conn, replace(of_days, state="stored"), dispositions)
+    numbers = await recording_exports.agent_numbers(conn, [row.agent_id for row in rows if row.agent_id])
+    entries = [_entry(row, name, zone, numbers) for row in rows]
+    named = bundle.names(entries, pattern)
+    files = list(zip(named, entries, rows, strict=True))
+    return Bundle(title=f"{name} {first_day} – {last_day}", project=name, client=client, files=files)
+
+
+async def _found(conn: OneConnection, wanted: Wanted, dispositions: Sequence[str]) -> list[RecordingRow]:
+    """In the order of the calls."""
     rows: list[RecordingRow] = []
     for disposition in dispositions or (None,):
-        wanted = Wanted(project_id=project_id, state=state, since=since, until=until, disposition=disposition)
         before: UUID | None = None
-        while page := await recording_search.search(conn, wanted, before=before, limit=_PAGE):
+        while page := await recording_search.search(
+            conn, replace(wanted, disposition=disposition), before=before, limit=_PAGE
+        ):
             rows += page
             before = page[-1].attempt_id
             if len(rows) > MOST:
                 raise BadRequest(
                     "export_too_large", f"These are more than {MOST} recordings: take fewer days at a time."
                 )
-    rows = sorted((row for row in rows if row.key_destroyed_at is None), key=lambda row: row.attempt_id)
-    numbers = await recording_exports.agent_numbers(conn, [row.agent_id for row in rows if row.agent_id])
-    entries = [_entry(row, name, zone, numbers) for row in rows]
-    named = bundle.names(entries, pattern)
-    files = list(zip(named, entries, rows, strict=True))
-    return Bundle(title=f"{name} {first_day} – {last_day}", project=name, client=client, files=files)
+    return sorted((row for row in rows if row.key_destroyed_at is None), key=lambda row: row.attempt_id)
 
 
 def _entry(row: RecordingRow, project: str, zone: ZoneInfo, numbers: Mapping[UUID, str]) -> Entry:

@@ -13,11 +13,11 @@ from pydantic import Field
 
 from dialer.db import audit_trail, recording_exports, recording_marks
 from dialer.db.recording_exports import Export
-from dialer.domain.errors import Conflict, NotAllowed, NotFound
+from dialer.domain.errors import BadRequest, Conflict, NotAllowed, NotFound
 from dialer.web.api import operation
 from dialer.web.call import Call
 from dialer.web.errors import DATABASE_AWAY
-from dialer.web.fields import In, Line, Out, Page, PageQuery, after_cursor, moment, page_of
+from dialer.web.fields import Day, In, Line, Out, Page, PageQuery, after_cursor, moment, page_of
 from dialer.web.recordings import bundling, handover
 from dialer.web.recordings.bundling import GrowingZip
 from dialer.web.roles import EXPORTERS
@@ -36,8 +36,8 @@ class NewExport(In):
     """What, and why."""
 
     project_id: UUID
-    first_day: date = Field(description="In the project's zone.")
-    last_day: date
+    first_day: Day = Field(description="In the project's zone.")
+    last_day: Day
     dispositions: list[Line] = Field(
         default_factory=list, max_length=50, description="Only calls with these results; none: all."
     )
@@ -77,11 +77,13 @@ class RecordingExport(Out):
 async def request_export(call: Call, body: NewExport) -> RecordingExport:
     """Another person has to agree before anything can be fetched."""
     check_pattern(body.pattern)
+    if body.last_day < body.first_day:
+        raise BadRequest("days_reversed", "last_day is before first_day: exchange them.", where="body")
     if body.recipient is not None:
         check_recipient(body.recipient)
     async with call.transaction() as conn:
         export = await recording_exports.request(
-            conn, project_id=body.project_id, first_day=body.first_day, last_day=max(body.first_day, body.last_day), dispositions=body.dispositions,
+            conn, project_id=body.project_id, first_day=body.first_day, last_day=body.last_day, dispositions=body.dispositions,
             pattern=body.pattern, reason=body.reason, by=call.identity.user_id, at=call.now,
             recipient=body.recipient,
         )  # fmt: skip

@@ -55,19 +55,12 @@ def may_be_fetched(export: Export, now: datetime) -> None:
 
 
 async def gather(conn: OneConnection, export: Export) -> Handover:
-    """The recordings of an export, all of them. Errors: Conflict `export_has_no_recipient`, `export_not_in_store`; those of `bundling.gather`."""
+    """The recordings of an export. Errors: Conflict `export_has_no_recipient`; those of `bundling.gather`."""
     if export.recipient is None:
         raise Conflict("export_has_no_recipient", "This export is for no client's key: fetch it as a zip.")
-    wanted = {
-        "project_id": export.project_id, "first_day": export.first_day, "last_day": export.last_day, "dispositions": export.dispositions,
-    }  # fmt: skip
-    away = await bundling.gather(conn, **wanted, pattern=_PATTERN, state="archived")  # type: ignore[arg-type]  # the fields of an export
-    if away.files:
-        raise Conflict(
-            "export_not_in_store",
-            f"{len(away.files)} of these recordings are on discs only: bring them back with waihu archive restore-volume, then ask again.",
-        )
-    made = await bundling.gather(conn, **wanted, pattern=_PATTERN)  # type: ignore[arg-type]  # as above
+    made = await bundling.gather(
+        conn, project_id=export.project_id, first_day=export.first_day, last_day=export.last_day, dispositions=export.dispositions, pattern=_PATTERN
+    )  # fmt: skip
     return Handover(export=export, recipient=export.recipient, made=made)
 
 

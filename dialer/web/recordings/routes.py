@@ -69,7 +69,7 @@ def _shown(row: RecordingRow) -> Recording:
     values = {
         name: getattr(row, name)
         for name in Recording.model_fields
-        if name not in {"call_id", "sha256", "number", "talk", "note", "pauses"}
+        if name not in {"call_id", "sha256", "number", "talk", "note", "pauses", "tags"}
     }
     return Recording(
         **values,
@@ -77,9 +77,14 @@ def _shown(row: RecordingRow) -> Recording:
         sha256=row.sha256.hex() if row.sha256 else None,
         number=shown(row.number, masked=row.mask_numbers),
         note=scrubbed(row.note, row.number, masked=row.mask_numbers),
+        tags=[scrubbed(tag, row.number, masked=row.mask_numbers) for tag in row.tags],
         talk=None if row.longest_silence_ms is None else Talk.model_validate(row),
-        pauses=[RecordingPause.model_validate(one) for one in row.pauses],
+        pauses=[_pause(row, RecordingPause.model_validate(one)) for one in row.pauses],
     )
+
+
+def _pause(row: RecordingRow, pause: RecordingPause) -> RecordingPause:
+    return pause.model_copy(update={"note": scrubbed(pause.note, row.number, masked=row.mask_numbers)})
 
 
 def _there(row: RecordingRow | None) -> RecordingRow:

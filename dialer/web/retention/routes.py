@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from campaigns import projects
+from campaigns.sql import OneConnection
 from dialer.domain.errors import Conflict, NotFound
 from dialer.web.api import operation
 from dialer.web.call import Call
@@ -75,6 +76,7 @@ async def set_date(call: Call, project_id: UUID, body: BusinessDate) -> None:
     """The end of a contract, a product or a dispute, from which retention is counted."""
     async with call.transaction() as conn:
         await projects.load_project(conn, project_id)
+        await _call_there(conn, project_id, body.call_id)
         await keeping.set_date(conn, project_id, Basis(body.basis), body.day, attempt_id=body.call_id)
         await call.audit(
             conn, "business_date_set", "project", project_id, basis=body.basis, day=str(body.day), call_id=body.call_id
@@ -95,6 +97,7 @@ async def place_hold(call: Call, body: NewHold) -> Hold:
     by = actor_of(call.caller)
     async with call.transaction() as conn:
         await projects.load_project(conn, body.project_id)
+        await _call_there(conn, body.project_id, body.call_id)
         hold_id = await keeping.place_hold(
             conn, body.project_id, body.reason, attempt_id=body.call_id, at=call.now, by=by
         )
@@ -228,6 +231,12 @@ def remover(call: Call) -> Removals:
 async def _today(call: Call, conn: Conn, project_id: UUID) -> date:
     project = await projects.load_project(conn, project_id)
     return call.now.astimezone(keeping.zone_of(project.zone)).date()
+
+
+async def _call_there(conn: OneConnection, project_id: UUID, call_id: UUID | None) -> None:
+    """A hold or a date of a call that does not exist would protect nothing. Errors: NotFound `call_unknown`."""
+    if call_id is not None and not await keeping.has_call(conn, project_id, call_id):
+        raise NotFound("call_unknown", "There is no such call in this project.")
 
 
 def _fate(one: Kept, day: date) -> Fate:

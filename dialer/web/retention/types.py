@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from dialer.web.fields import In, Line, Out
+from dialer.web.fields import Day, In, Line, Out
 
 Basis = Literal["call", "contract_end", "product_end", "dispute_end"]
 PolicyName = Annotated[str, Field(pattern=r"^[a-z0-9-]{1,60}$")]
@@ -58,7 +58,7 @@ class BusinessDate(In):
     """When a contract, a product or a dispute ended: of the project, or of one call."""
 
     basis: Literal["contract_end", "product_end", "dispute_end"]
-    day: date
+    day: Day
     call_id: UUID | None = None
 
 
@@ -93,7 +93,7 @@ class Hold(Out):
 class PreviewQuery(In):
     """The day that is asked about; none: today, in the project's zone."""
 
-    day: date | None = None
+    day: Day | None = None
 
 
 class Fate(Out):

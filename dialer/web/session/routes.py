@@ -40,7 +40,7 @@ async def log_in(call: Call, body: Login) -> LoggedIn:
             await people.set_password(conn, user_id, better)
         await identities.create_session(
             conn, token_hash=hash_of(secret), user_id=user_id, csrf_hash=hash_of(csrf), address=call.address,
-            user_agent=call.request.headers.get("User-Agent", "").replace("\x00", ""), now=call.now, expires_at=expires_at,
+            user_agent=call.request.headers.get("User-Agent", "").encode(errors="replace").decode().replace("\x00", ""), now=call.now, expires_at=expires_at,
         )  # fmt: skip
         known = await identities.by_session(
             conn, hash_of(secret), now=call.now, seen_after=call.now - timedelta(seconds=1)

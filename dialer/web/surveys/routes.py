@@ -15,7 +15,7 @@ from dialer.domain.errors import BadRequest
 from dialer.web.api import operation
 from dialer.web.call import Call
 from dialer.web.commands import reload_project
-from dialer.web.projects.routes import there
+from dialer.web.projects.routes import only_own, there
 from dialer.web.roles import LEAD_READERS, PLANNERS, PROJECT_READERS, REPORT_READERS
 from dialer.web.sending import send_made
 from dialer.web.surveys.export import write_answers
@@ -38,7 +38,7 @@ EXPORT_S = 120
 async def get_survey(call: Call, project_id: UUID, query: VersionQuery) -> Survey:
     """A version, or the last."""
     async with call.connection() as conn:
-        await there(conn, project_id)
+        await there(conn, project_id, only_own(call))
         kept = await surveys.load(conn, project_id, query.version)
     return Survey(version=kept.version, created_at=kept.created_at, survey=SurveyDocument.model_validate(kept.document))
 

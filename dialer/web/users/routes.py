@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from uuid import UUID
 
+import structlog
+
 from dialer.db import identities, people
 from dialer.db.sql import Connection
-from dialer.domain.errors import Conflict, NotFound
+from dialer.domain.commands import AgentLogout
+from dialer.domain.errors import Conflict, NotFound, Unavailable
 from dialer.domain.roles import Role
 from dialer.web.api import operation
 from dialer.web.call import Call
+from dialer.web.commands import run
 from dialer.web.fields import Page, PageQuery, after_cursor, page_of, plain_text
 from dialer.web.passwords import generated_password
 from dialer.web.roles import ADMINS
 from dialer.web.users.types import CreatedUser, NewUser, PasswordReset, ResetPassword, User, UserChange
+
+log = structlog.get_logger(__name__)
 
 
 @operation("GET", "/users", roles=ADMINS, summary="List users")
@@ -25,7 +31,7 @@ async def list_users(call: Call, query: PageQuery) -> Page[User]:
     return page_of(rows, query.limit, User.model_validate, lambda user: [user.login.lower()])
 
 
-@operation("POST", "/users", roles=ADMINS, summary="Create a user", status=201)
+@operation("POST", "/users", roles=ADMINS, summary="Create a user", status=201, session_only=True)
 async def create_user(call: Call, body: NewUser) -> CreatedUser:
     """With a password that is given, or one that is made and shown once."""
     password = body.password or generated_password()
@@ -45,9 +51,11 @@ async def get_user(call: Call, user_id: UUID) -> User:
         return User.model_validate(_there(await people.one(conn, user_id)))
 
 
-@operation("PATCH", "/users/{user_id}", roles=ADMINS, summary="Change a user's name or role, disable or enable them")
+@operation(
+    "PATCH", "/users/{user_id}", roles=ADMINS, summary="Change a user's name or role, disable or enable them", session_only=True,
+)  # fmt: skip
 async def change_user(call: Call, user_id: UUID, body: UserChange) -> User:
-    """A new role or a disabled user ends their sessions. The last administrator stays one."""
+    """A new role or a disabled user ends their sessions; who is disabled leaves the floor, after a conversation that goes on. The last administrator stays one."""
     async with call.transaction() as conn:
         loses = body.disabled is True or body.role not in {None, Role.ADMIN}
         if loses:
@@ -57,23 +65,37 @@ async def change_user(call: Call, user_id: UUID, body: UserChange) -> User:
         ))  # fmt: skip
         if body.disabled or body.role:
             await identities.end_sessions_of(conn, user_id)
+        agent_id = (
+            await people.agent_of(conn, user_id) if body.disabled or body.role not in {None, Role.AGENT} else None
+        )
         await call.audit(conn, "user_changed", "user", user_id, **body.model_dump(mode="json", exclude_unset=True))
     call.parts.access.forget_user(user_id)
+    if agent_id is not None:
+        await _off_the_floor(call, agent_id)
     return User.model_validate(user)
 
 
 @operation("POST", "/users/{user_id}/password", roles=ADMINS, summary="Give a user a new password", session_only=True)
 async def reset_password(call: Call, user_id: UUID, body: PasswordReset) -> ResetPassword:
-    """Ends their sessions."""
+    """Ends their sessions, and revokes their tokens: whoever had the account has it no more."""
     password = body.password or generated_password()
     password_hash = await call.parts.passwords.hash(password)
     async with call.transaction() as conn:
         _there(await people.one(conn, user_id))
         await people.set_password(conn, user_id, password_hash)
         await identities.end_sessions_of(conn, user_id)
-        await call.audit(conn, "password_reset", "user", user_id)
+        tokens = await identities.revoke_tokens_of(conn, user_id, now=call.now)
+        await call.audit(conn, "password_reset", "user", user_id, tokens_revoked=tokens)
     call.parts.access.forget_user(user_id)
     return ResetPassword(password=None if body.password else password)
+
+
+async def _off_the_floor(call: Call, agent_id: UUID) -> None:
+    """No customer is promised to them any more. An engine that is away finds no session of theirs to work with."""
+    try:
+        await run(call, AgentLogout(agent_id=agent_id))
+    except Unavailable as error:
+        log.warning("the engine was not told that a user may not work", agent_id=str(agent_id), error_id=error.error_id)
 
 
 async def _refuse_to_lose_the_last_administrator(conn: Connection, user_id: UUID) -> None:
