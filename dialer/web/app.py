@@ -16,6 +16,7 @@ from dialer.web.api import Operation, operations_of, serve
 from dialer.web.archive import routes as archive
 from dialer.web.audit import routes as audit
 from dialer.web.call import Call
+from dialer.web.callbacks import routes as callbacks
 from dialer.web.caller_numbers import certificates
 from dialer.web.caller_numbers import health as caller_number_health
 from dialer.web.caller_numbers import routes as caller_numbers
@@ -92,6 +93,7 @@ FEATURES = (
     consents,
     localities,
     supply,
+    callbacks,
     calls,
     recordings,
     listening,

@@ -46,6 +46,34 @@ async def test_shares_limits_and_departures_are_set_from_the_command_line(
     await run_in_thread(work)
 
 
+async def test_callbacks_are_listed_and_given_to_somebody_else(
+    waihu: Waihu, pool: asyncpg.Pool[asyncpg.Record]
+) -> None:
+    def build() -> None:
+        waihu("project", "create", "Autumn")
+        for number, login in (("8001", "wang"), ("8002", "li")):
+            waihu("agent", "create", number, "--login", login)
+        waihu("team", "move", "8002", "--project", "Autumn")
+
+    await run_in_thread(build)
+    await pool.execute(
+        "insert into leads (project_id, number, state, next_at, callback_agent_id)"
+        " select p.id, '+8613812345678', 'callback', '2026-06-01T04:00Z', a.id from projects p, agents a where a.number = '8001'"
+    )
+
+    def work() -> None:
+        code, [row] = waihu("callback", "list", "--agent", "8001", "--project", "Autumn")
+        assert (code, row["agent_number"], row["kept"]) == (Exit.OK, "8001", False)
+        assert waihu("callback", "reassign", "--from", "8001")[0] == Exit.USAGE
+        assert waihu("callback", "reassign", "--to", "8002")[0] == Exit.USAGE
+        assert waihu("callback", "reassign", "--from", "8001", "--to", "8002")[1]["moved"] == 1
+        assert waihu("callback", "list")[1][0]["kept"] is True
+        assert waihu("callback", "reassign", "--lead", str(row["lead_id"]), "--shared")[1]["moved"] == 1
+        assert waihu("callback", "list", "--shared")[1][0]["agent_number"] is None
+
+    await run_in_thread(work)
+
+
 async def test_project_can_be_built_from_nothing(waihu: Waihu, pool: asyncpg.Pool[asyncpg.Record]) -> None:
     def build() -> None:
         assert waihu("user", "create", "boss", "--role", "admin")[0] == Exit.OK

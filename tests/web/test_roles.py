@@ -27,6 +27,7 @@ MAY_CHANGE: dict[Role, set[str]] = {
     R.TEAM_LEADER: {
         "desk",
         "agents",
+        "callbacks",
         "caller_numbers",
         "projects",
         "do_not_call",

@@ -1,0 +1,1 @@
+"""Callbacks: what was promised to customers, and who keeps it."""
