@@ -60,13 +60,27 @@ async def write_all(conn: Connection, entries: Iterable[Entry]) -> None:
     )  # fmt: skip
 
 
+# The conditions are those that were asked for, and no others: each of them has its index, which a plan for "any of them or none" could not use.
 PAGE = """
 select id, at, user_id, actor, host(address) as address, action, subject_type, subject_id, detail::text as detail
-from audit_log
-where ($1::bigint is null or id < $1) and ($2::text is null or subject_type = $2) and ($3::text is null or subject_id = $3)
-  and ($4::uuid is null or user_id = $4) and ($5::text is null or action = $5)
-order by id desc limit $6
+from audit_log where {conditions} order by id desc limit $1
 """
+
+
+def statement(
+    *, before: int | None, subject_type: str | None, subject_id: str | None, user_id: UUID | None, action: str | None, limit: int
+) -> tuple[str, list[object]]:  # fmt: skip
+    """A page's statement and its arguments."""
+    asked = {
+        "id <": before,
+        "subject_type =": subject_type,
+        "subject_id =": subject_id,
+        "user_id =": user_id,
+        "action =": action,
+    }
+    wanted = [(name, value) for name, value in asked.items() if value is not None]
+    conditions = " and ".join(f"{name} ${place}" for place, (name, _) in enumerate(wanted, 2)) or "true"
+    return PAGE.format(conditions=conditions), [limit, *(value for _, value in wanted)]
 
 
 async def page(
@@ -74,7 +88,10 @@ async def page(
     limit: int,
 ) -> list[Kept]:  # fmt: skip
     """Entries, newest first."""
-    rows = await conn.fetch(PAGE, before, subject_type, subject_id, user_id, action, limit)
+    sql, arguments = statement(
+        before=before, subject_type=subject_type, subject_id=subject_id, user_id=user_id, action=action, limit=limit
+    )
+    rows = await conn.fetch(sql, *arguments)
     return [Kept(**{**dict(row), "detail": orjson.loads(row["detail"])}) for row in rows]
 
 
@@ -85,7 +102,7 @@ select coalesce(
             from project_steps where project_id = $1::text::uuid and at <= $2 order by id desc limit 1),
            (select case action when 'project_started' then 'running' when 'project_created' then 'draft' else 'paused' end
             from audit_log where subject_type = 'project' and subject_id = $1 and at <= $2 and not detail ? 'refused'
-              and action in ('project_created', 'project_started', 'project_paused', 'project_stopped') order by at desc, id desc limit 1)) as state,
+              and action in ('project_created', 'project_started', 'project_paused', 'project_stopped') order by id desc limit 1)) as state,
        exists (select from audit_log where subject_type = 'project' and subject_id = $1 and at > $2 and action = 'project_changed') as changed
 """
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 
+from dialer.db import audit_trail
 from dialer.domain.roles import Role
 from tests.builders import a_node, a_project, a_trunk, a_user, an_agent
 from tests.web.conftest import House
@@ -90,3 +92,24 @@ async def test_no_secret_and_no_full_number_is_in_the_log(house: House) -> None:
     assert len(secrets) == 4
     for secret in [*secrets, "13812345678", "13812345679"]:
         assert secret not in log
+
+
+async def test_a_look_into_a_long_audit_log_reads_only_what_it_shows(house: House) -> None:
+    """The plan, not the clock: rare and common subjects, persons and actions are all read by their index, newest first."""
+    person, rare = await a_user(house.pool), await a_user(house.pool, login="rare")
+    await house.pool.execute(
+        "insert into audit_log (at, user_id, actor, action, subject_type, subject_id) "
+        "select now(), $1, 'x', 'recording_listened', 'recording', (i % 50)::text from generate_series(1, 20000) i", person,
+    )  # fmt: skip
+    await house.pool.execute("analyze audit_log")
+    nothing = {"before": None, "subject_type": None, "subject_id": None, "user_id": None, "action": None, "limit": 51}
+    for asked in (
+        {}, {"before": 9000}, {"action": "login"}, {"action": "recording_listened"}, {"user_id": person}, {"user_id": rare, "before": 9000},
+        {"subject_type": "recording", "subject_id": "7"}, {"subject_type": "recording", "subject_id": "none"},
+    ):  # fmt: skip
+        sql, arguments = audit_trail.statement(**{**nothing, **asked})  # type: ignore[arg-type]
+        plan = "\n".join(row[0] for row in await house.pool.fetch("explain (analyze, timing off) " + sql, *arguments))
+        assert "Seq Scan" not in plan, f"{asked}\n{plan}"
+        assert "Sort" not in plan, f"{asked}\n{plan}"
+        removed = [int(found) for found in re.findall(r"Rows Removed by Filter: (\d+)", plan)]
+        assert sum(removed) < 5_000, f"{asked}\n{plan}"

@@ -29,6 +29,7 @@ from dialer.web.projects.routes import there
 from dialer.web.roles import IMPORTERS, LEAD_READERS
 from dialer.web.sending import send_made
 
+UNDO_S = imports.STATEMENT_TIMEOUT_S + 10
 CSV = "text/csv"
 XLSX = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 TABLES = (
@@ -235,7 +236,7 @@ async def export_leads(call: Call, project_id: UUID, query: ExportQuery) -> web.
             return await send_made(call, path, media=query.format.media, file_name=named)
 
 
-@operation("POST", "/imports/{import_id}/undo", roles=IMPORTERS, summary="Take an import back")
+@operation("POST", "/imports/{import_id}/undo", roles=IMPORTERS, summary="Take an import back", timeout_s=UNDO_S)
 async def undo(call: Call, import_id: UUID, body: Undo) -> Undone:
     """Leads that were dialled stay; then `undialled_only` has to be said."""
     async with call.transaction() as conn:
