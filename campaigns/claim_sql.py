@@ -10,7 +10,7 @@ from typing import Final
 from campaigns.caller_numbers.choice_sql import OFFERS, PREFERENCE, SHOWN
 from campaigns.do_not_call_sql import listed
 from campaigns.locality.locating import PLACE_NOW
-from campaigns.supply.parts import PARTS
+from campaigns.supply.parts import PARTS, STREAMS
 
 # Constants of this file are put together here; values are always arguments.
 RULES: Final = """
@@ -44,6 +44,9 @@ BLOCKED: Final = f"""
            end as blocked
 """  # noqa: S608 -- constants
 FULL: Final = """capped_until(c.called, c.projects, c.clients, c.answered, c.abandoned, $2, p.id, p.client, caps.most, caps.period_s, caps.counts, caps.reach)"""
+PUT_ASIDE: Final = "case when j.blocked in ('do_not_call', 'exhausted') then j.blocked else l.state end"
+"""The state of a lead `l` that was judged (`j`), and below, when it is looked at again."""
+
 PUT_OFF: Final = f"""
                   case j.blocked when 'daily_cap' then p.tomorrow
                                  when 'frequency_cap' then (select {FULL} from callees c, caps where c.number = l.number)
@@ -85,12 +88,7 @@ project as (
       and not exists (select from supplies s where s.project_id = $1 and s.opened <> s.wanted)     -- who is left out by a new filter is not yet out of the way
 ),
 {RULES}
-streams (turn, earliest, latest) as (      -- who was never called has no time; who comes again goes by it, and before or after them
-    select 1, '-infinity'::timestamptz, $2::timestamptz where not exists (select from supplies s where s.project_id = $1 and s.retry_first)
-    union all
-    select s.turn, s.earliest, s.latest from (values (1, '4713-01-01 00:00:00+00 BC'::timestamptz, $2::timestamptz), (2, '-infinity', '-infinity')) s (turn, earliest, latest)
-    where exists (select from supplies s where s.project_id = $1 and s.retry_first)
-),
+{STREAMS},
 {PARTS},
 front as materialized (
     select l.*, row_number() over () as place
@@ -164,9 +162,7 @@ room as (                       -- null when another engine took the places mean
 ),
 moved as (
     update leads l
-    set state = case when w.id is not null then 'in_flight'
-                     when j.blocked in ('do_not_call', 'exhausted') then j.blocked
-                     else l.state end,
+    set state = case when w.id is not null then 'in_flight' else {PUT_ASIDE} end,
         attempts = l.attempts + case when w.id is not null then 1 else 0 end,
         last_attempt_at = case when w.id is not null then $2 else l.last_attempt_at end,
         last_caller_number = coalesce(w.caller_number, l.last_caller_number),

@@ -12,10 +12,12 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from campaigns.do_not_call_sql import listed
+from campaigns.claim_sql import BLOCKED, FULL, PROJECT, PUT_ASIDE, PUT_OFF, RULES
 from campaigns.errors import Refused
+from campaigns.openings import Openings
 from campaigns.sql import Connection
-from campaigns.states import PreviewPass
+from campaigns.states import DialMode, PreviewPass
+from campaigns.supply.parts import PARTS, STREAMS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,52 +38,95 @@ class PreviewLead:
     skips_left: int
 
 
-_LISTED = listed(number="l.number", client="p.client", project="p.id", region="l.region", at="$2::timestamptz")
-_HOLD = f"""
-with next as (
-    select l.id, nullif(l.next_at, '-infinity') as due_at, p.preview_skips_per_hour as per_hour, p.preview_skips_per_lead as per_lead
-    from leads l join projects p on p.id = l.project_id
-    where l.project_id = $1 and p.state = 'running' and l.state in ('new', 'retry') and l.callback_agent_id is null and not l.held and l.next_at <= $2
-      and l.attempts < p.max_attempts and not exists (select from supplies s where s.project_id = $1 and s.opened <> s.wanted)
-      and not {_LISTED}
-      and not exists (select from live_attempts v where v.number = l.number)
-      and not exists (select from callees c where c.number = l.number
-                      and calls_on_day(c.called, ($2::timestamptz at time zone p.zone)::date, p.zone) >= p.daily_cap_per_number)
-      and not exists (select from preview_passes s where s.lead_id = l.id and s.agent_id = $4 and s.how <> 'left'
-                                                     and s.at > $2::timestamptz - make_interval(secs => p.preview_same_agent_wait_s))
-    order by l.priority desc, l.next_at, l.rank, l.id
-    limit 1
-    for no key update of l skip locked
+_HOLD: Final = f"""
+with recursive
+project as (
+    {PROJECT}
+      and not exists (select from supplies s where s.project_id = $1 and s.opened <> s.wanted)
+),
+{RULES}
+{STREAMS},
+{PARTS},
+front as materialized (
+    select l.*, row_number() over () as place
+    from (
+        select l.id, l.number, l.attempts, l.region, nullif(l.next_at, '-infinity') as due_at
+        from (select p.priority, p.zone, s.turn, s.earliest, s.latest from parts p cross join streams s where p.zone = any ($6::text[])) t
+        cross join lateral (
+            select l.id, l.number, l.attempts, l.region, l.next_at, l.rank
+            from leads l
+            where l.project_id = $1 and l.priority = t.priority and coalesce(l.zone, '') = t.zone and l.next_at between t.earliest and t.latest
+              and l.state in ('new', 'retry') and l.callback_agent_id is null and not l.held
+              and not exists (select from preview_passes s join projects p on p.id = $1
+                              where s.lead_id = l.id and s.agent_id = $4 and s.how <> 'left' and s.at > $2::timestamptz - make_interval(secs => p.preview_same_agent_wait_s))
+            order by l.next_at, l.rank, l.id
+            limit $3
+            for no key update of l skip locked
+        ) l
+        where exists (select from project)
+        order by t.priority desc, t.turn, l.next_at, l.rank, l.id
+        limit $3
+    ) l
+),
+judged as materialized (
+    select f.id, f.place, f.due_at, {BLOCKED.format(exhausted="f.attempts >= least(p.max_attempts, caps.attempts)", full=FULL)}
+    from front f cross join project p cross join caps
+),
+aside as (                      -- as in a claim: it does not stay at the front
+    update leads l
+    set state = {PUT_ASIDE},
+        next_at = {PUT_OFF}
+    from judged j cross join project p
+    where l.id = j.id and j.blocked is not null
+),
+held as (
+    update leads l set next_at = $5
+    from (select j.id, j.due_at from judged j where j.blocked is null order by j.place limit 1) n join projects p on p.id = $1
+    where l.id = n.id
+    returning l.id, l.number, l.name, l.fields, n.due_at,
+          case when (select count(*) from preview_passes s where s.lead_id = l.id and s.how = 'skipped') >= p.preview_skips_per_lead then 0
+               else greatest(0, p.preview_skips_per_hour - (select count(*) from preview_passes s where s.agent_id = $4 and s.project_id = $1 and s.how = 'skipped'
+                                                                                              and s.at > $2::timestamptz - interval '1 hour')) end as skips_left
 )
-update leads l set next_at = $3 from next where l.id = next.id
-returning l.id, l.number, l.name, l.fields, next.due_at,
-          case when (select count(*) from preview_passes s where s.lead_id = l.id and s.how = 'skipped') >= next.per_lead then 0
-               else greatest(0, next.per_hour - (select count(*) from preview_passes s where s.agent_id = $4 and s.project_id = $1 and s.how = 'skipped'
-                                                                                         and s.at > $2::timestamptz - interval '1 hour')) end as skips_left
+select h.*, (select count(*) from front) as seen, array(select distinct zone from parts where zone <> all ($7::text[])) as unknown
+from (values (true)) one left join held h on true
 """  # noqa: S608 -- constants
+
+_SCANS: Final = (1, 64, 256, 500, 500)
+"""How many leads of the front are looked at, one statement after the other, while none of them may be called."""
 
 
 async def hold_for_preview(
-    conn: Connection, *, project_id: UUID, agent_id: UUID, now: datetime, until: datetime
+    conn: Connection, *, project_id: UUID, agent_id: UUID, now: datetime, until: datetime, openings: Openings
 ) -> PreviewLead | None:
     """The next lead of a running project for this agent, kept from everybody else until `until`; None when there is none that may be called now.
 
-    To dial it: `claim_number(..., lead_id=...)`, which asks all gates again.
+    The gates of a claim are asked, the order is a claim's, and so is what happens to leads that may not be called: they leave the front. The cost is the same however long
+    the list is. To dial the lead: `claim_number(..., lead_id=...)`, which asks all gates again.
     """
-    row = await conn.fetchrow(_HOLD, project_id, now, until, agent_id)
-    if row is None:
-        return None
-    return PreviewLead(
-        project_id=project_id,
-        agent_id=agent_id,
-        lead_id=row["id"],
-        number=row["number"],
-        name=row["name"],
-        fields=row["fields"],
-        due_at=row["due_at"],
-        held_until=until,
-        skips_left=row["skips_left"],
-    )
+    scans = iter(_SCANS)
+    scan: int | None = next(scans)
+    while scan is not None:
+        row = await conn.fetchrow(
+            _HOLD, project_id, now, scan, agent_id, until, openings.open_zones(), list(openings.known), DialMode.PREVIEW.value
+        )  # fmt: skip
+        assert row is not None  # noqa: S101 -- it is one row
+        if row["id"] is not None:
+            return PreviewLead(
+                project_id=project_id,
+                agent_id=agent_id,
+                lead_id=row["id"],
+                number=row["number"],
+                name=row["name"],
+                fields=row["fields"],
+                due_at=row["due_at"],
+                held_until=until,
+                skips_left=row["skips_left"],
+            )
+        if None in [openings.ask(zone) for zone in row["unknown"]]:  # ask about all of them
+            continue
+        scan = next(scans, None) if row["seen"] == scan else None
+    return None
 
 
 _GIVE_BACK = "update leads set next_at = coalesce($3::timestamptz, '-infinity') where id = $1 and next_at = $2 and state in ('new', 'retry')"

@@ -1,4 +1,4 @@
-"""The parts of a list: its priorities and zones, as the claim goes through them."""
+"""The parts of a list: its priorities and zones, and in each of them who was never called and who comes again; as the claim and the preview go through them."""
 
 from __future__ import annotations
 
@@ -22,3 +22,11 @@ PARTS: Final = """parts (priority, zone) as (     -- those that occur among the 
     ) n
 )"""
 """For `with recursive`."""
+
+STREAMS: Final = """streams (turn, earliest, latest) as (      -- who was never called has no time; who comes again goes by it, and before or after them
+    select 1, '-infinity'::timestamptz, $2::timestamptz where not exists (select from supplies s where s.project_id = $1 and s.retry_first)
+    union all
+    select s.turn, s.earliest, s.latest from (values (1, '4713-01-01 00:00:00+00 BC'::timestamptz, $2::timestamptz), (2, '-infinity', '-infinity')) s (turn, earliest, latest)
+    where exists (select from supplies s where s.project_id = $1 and s.retry_first)
+)"""
+"""For `with`, at the moment $2."""

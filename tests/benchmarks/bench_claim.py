@@ -1,7 +1,7 @@
-"""A claim costs the same on a list of ten thousand leads and on one of ten million.
+"""A claim, and a preview, cost the same on a list of ten thousand leads and on one of ten million.
 
 Both lists are claimed from in turn, so that whatever else the machine does falls on both alike. Also: what it costs to choose among 200 caller numbers, and
-what a claim and an end cost the engine's own processor. WAIHU_BENCH_LEADS: how long the long list is. Prints `name | figure | bound | ratio | ok/MISSED`.
+what a claim and an end cost the engine's own processor; and what the next lead for an agent's preview costs, beside a claim. WAIHU_BENCH_LEADS: how long the long list is. Prints `name | figure | bound | ratio | ok/MISSED`.
 """
 
 from __future__ import annotations
@@ -11,23 +11,27 @@ import os
 import statistics
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from uuid import UUID
 
 from campaigns.claim import claim
+from campaigns.preview import give_back, hold_for_preview
 from campaigns.projects import Project
 from campaigns.release import EndedAttempt, finish
 from campaigns.sql import Connection, Pool
 from tests.benchmarks.database import a_database
-from tests.builders import a_project, a_request
+from tests.builders import a_project, a_request, an_agent
 
 BOUND = 0.30
 BOUND_CPU_MS = 1.0
 BOUND_POOL = 2.5
+BOUND_PREVIEW = 3.0
 POOL = 200
 LONG = int(os.environ.get("WAIHU_BENCH_LEADS", "10000000"))
 SHORT = 10_000
 ROUNDS = 600
 _WARM_UP = 60
+_SHOWN = timedelta(minutes=1)
 
 # Without its indexes and keys a table fills three times as fast; they are made again, from the catalogue's own words, before anything is measured.
 _INDEXES = "select indexname, indexdef from pg_indexes where tablename = 'leads' and indexname <> 'leads_pkey'"
@@ -45,6 +49,7 @@ class Samples:
 
     claim: list[float] = field(default_factory=list)
     cpu: list[float] = field(default_factory=list)
+    preview: list[float] = field(default_factory=list)
 
 
 async def fill(pool: Pool, project: Project, start: int, count: int) -> None:
@@ -61,8 +66,8 @@ async def fill(pool: Pool, project: Project, start: int, count: int) -> None:
             await conn.execute(index["indexdef"], timeout=600)
 
 
-async def one_round(conn: Connection, project: Project, samples: Samples) -> None:
-    """Claim one lead, as the engine does for one call, and end it."""
+async def one_round(conn: Connection, project: Project, agent_id: UUID, samples: Samples) -> None:
+    """Claim one lead, as the engine does for one call, and end it; show one, and give it back."""
     now = datetime.now(UTC)  # noqa: TID251 -- a benchmark is its own composition root
     request = a_request(project, now=now)
     cpu, clock = time.process_time(), time.perf_counter()
@@ -70,6 +75,13 @@ async def one_round(conn: Connection, project: Project, samples: Samples) -> Non
     samples.claim.append((time.perf_counter() - clock) * 1000)
     await finish(conn, [EndedAttempt(attempt_id=claimed.attempt_id, outcome="connected", ended_at=now)])
     samples.cpu.append((time.process_time() - cpu) * 1000)
+    clock = time.perf_counter()
+    shown = await hold_for_preview(
+        conn, project_id=project.id, agent_id=agent_id, now=now, until=now + _SHOWN, openings=request.openings
+    )
+    samples.preview.append((time.perf_counter() - clock) * 1000)
+    assert shown is not None
+    await give_back(conn, shown)
 
 
 async def measure() -> tuple[Samples, Samples, Samples]:
@@ -87,13 +99,14 @@ async def measure() -> tuple[Samples, Samples, Samples]:
         size = await pool.fetchval("select pg_size_pretty(pg_total_relation_size('leads'))")
         print(f"claim: {LONG:,} + {SHORT:,} leads ({size}) made in {time.perf_counter() - began:.0f} s")
         short, other, pooled = Samples(), Samples(), Samples()
+        agent_id = await an_agent(pool)
         async with pool.acquire() as conn:
             for turn in range(_WARM_UP + ROUNDS):
                 if turn == _WARM_UP:
                     short, other, pooled = Samples(), Samples(), Samples()
-                await one_round(conn, short_list, short)
-                await one_round(conn, long_list, other)
-                await one_round(conn, pooled_list, pooled)
+                await one_round(conn, short_list, agent_id, short)
+                await one_round(conn, long_list, agent_id, other)
+                await one_round(conn, pooled_list, agent_id, pooled)
     return short, other, pooled
 
 
@@ -103,6 +116,7 @@ def main() -> None:
     dearer = statistics.median(other.claim) / statistics.median(short.claim) - 1
     cpu = statistics.median(short.cpu + other.cpu)
     choosing = statistics.median(pooled.claim) / statistics.median(short.claim)
+    showing = statistics.median(other.preview) / statistics.median(other.claim)
     for name, samples, leads in (("short", short, SHORT), ("long", other, LONG), ("pooled", pooled, SHORT)):
         p99 = statistics.quantiles(samples.claim, n=100)[98]
         print(f"claim: {name} list, {leads:,} leads: p50 {statistics.median(samples.claim):.2f} ms, p99 {p99:.2f} ms")
@@ -111,6 +125,10 @@ def main() -> None:
     print(f"claim of one lead of {LONG:,} | {medians} | within ±{BOUND:.0%} | {dearer:+.0%} | {verdicts[0]}")
     print(
         f"claim with {POOL} caller numbers | {statistics.median(pooled.claim):.2f} ms, with one {statistics.median(short.claim):.2f} ms | <= {BOUND_POOL} | {choosing:.2f} | {'ok' if choosing <= BOUND_POOL else 'MISSED'}"
+    )
+    shown = f"{statistics.median(other.preview):.2f} ms, short list {statistics.median(short.preview):.2f} ms"
+    print(
+        f"preview of one lead of {LONG:,}, beside a claim | {shown} | <= {BOUND_PREVIEW} | {showing:.2f} | {'ok' if showing <= BOUND_PREVIEW else 'MISSED'}"
     )
     print(
         f"claim and end, engine's processor | {cpu:.2f} ms | <= {BOUND_CPU_MS} ms | {cpu / BOUND_CPU_MS:.2f} | {verdicts[1]}"

@@ -8,17 +8,25 @@ from uuid import UUID
 
 import pytest
 
-from campaigns import projects
+from campaigns import do_not_call, gates, projects
 from campaigns.claim import claim, claim_number
 from campaigns.errors import BadInput, Refused
 from campaigns.leads import get_lead
 from campaigns.preview import Previewed, PreviewLead, give_back, hold_for_preview, pass_on, previewed
 from campaigns.projects import Project
-from campaigns.sql import Pool
+from campaigns.sql import Connection, Pool
 from campaigns.states import AtPreviewLimit, DialMode, LeadState, PreviewPass
-from tests.builders import NOON, a_lead, a_project, a_request, an_agent
+from tests.builders import NOON, a_lead, a_number, a_project, a_request, an_agent
+from tests.campaigns.test_claim_rules import a_rule, under
 
 pytestmark = pytest.mark.services
+
+CONSENT = (
+    "insert into consents (number, scope, granted_at, created_at, evidence) values ($1, 'marketing', $2, $2, 'form')"
+)
+CALLED = "insert into callees values ($1, array[$2::timestamptz], array[gen_random_uuid()], array[''], array[null::timestamptz], array[null::timestamptz])"
+MANY = "insert into leads (project_id, number) select $1, '+86137' || lpad(n::text, 8, '0') from generate_series($2::integer, $3::integer) n"
+READ = "select seq_tup_read + idx_tup_fetch from pg_stat_xact_user_tables where relname = 'leads'"
 
 
 async def show(pool: Pool, project: Project, agent_id: UUID, now: datetime = NOON) -> PreviewLead:
@@ -28,9 +36,12 @@ async def show(pool: Pool, project: Project, agent_id: UUID, now: datetime = NOO
     return lead
 
 
-async def hold(pool: Pool, project: Project, agent_id: UUID, now: datetime = NOON) -> PreviewLead | None:
+async def hold(pool: Connection, project: Project, agent_id: UUID, now: datetime = NOON) -> PreviewLead | None:
     until = now + timedelta(minutes=1)
-    return await hold_for_preview(pool, project_id=project.id, agent_id=agent_id, now=now, until=until)
+    openings = gates.openings(project, now)
+    return await hold_for_preview(
+        pool, project_id=project.id, agent_id=agent_id, now=now, until=until, openings=openings
+    )
 
 
 async def skip(pool: Pool, lead: PreviewLead, now: datetime = NOON, reason: str = "no time") -> None:
@@ -144,6 +155,64 @@ async def test_previews_are_counted_agent_by_agent_with_the_reasons(pool: Pool) 
         second: Previewed(agent_id=second, dialled=1, skipped=0, lapsed=1, left=0, reasons={}),
     }
     assert await previewed(pool, project.id, NOON + timedelta(seconds=1), None) == []
+
+
+async def test_a_lead_that_may_not_be_dialled_is_not_shown_and_does_not_stay_at_the_front(pool: Pool) -> None:
+    project = await a_project(pool, mode=DialMode.PREVIEW, daily_cap_per_number=1)
+    project = await under(pool, project, a_rule("consent", scope="marketing"), a_rule("blind_region", regions=["西藏"]))
+    listed, capped, allowed = a_number(), a_number(), a_number()
+    for number in (listed, capped, allowed):
+        await pool.execute(CONSENT, number, NOON)
+    async with pool.acquire() as conn:
+        await do_not_call.add(conn, [listed], reason="asked", source="test", now=NOON)
+    await pool.execute(CALLED, capped, NOON)
+    place: dict[str, Any] = {"region": "江苏", "zone": "Asia/Shanghai"}
+    aside = {
+        "without consent": await a_lead(pool, project.id, **place),
+        "blind region": await a_lead(pool, project.id, region="西藏", zone="Asia/Shanghai"),
+        "listed": await a_lead(pool, project.id, number=listed, **place),
+        "capped": await a_lead(pool, project.id, number=capped, **place),
+    }
+    best = await a_lead(pool, project.id, number=allowed, **place)
+    agent_id = await an_agent(pool)
+    assert (await show(pool, project, agent_id)).lead_id == best
+    assert await hold(pool, project, agent_id) is None
+    moved = {why: await get_lead(pool, lead_id) for why, lead_id in aside.items()}
+    assert moved["listed"].state is LeadState.DO_NOT_CALL
+    assert all(lead.next_at is not None and lead.next_at > NOON for why, lead in moved.items() if why != "listed")
+
+
+async def test_many_leads_that_may_not_be_dialled_do_not_hide_the_one_behind_them(pool: Pool) -> None:
+    project = await under(pool, await a_project(pool, mode=DialMode.PREVIEW), a_rule("consent", scope="marketing"))
+    for _ in range(70):
+        await a_lead(pool, project.id)
+    number = a_number()
+    await pool.execute(CONSENT, number, NOON)
+    behind = await a_lead(pool, project.id, number=number)
+    assert (await show(pool, project, await an_agent(pool))).lead_id == behind
+
+
+async def test_a_lead_whose_zone_sleeps_is_not_shown_and_keeps_its_place(pool: Pool) -> None:
+    rule = a_rule("window", days=["mon", "tue"], open=["09:00-20:00"], unknown_zone="refuse")
+    project = await under(pool, await a_project(pool, mode=DialMode.PREVIEW), rule)
+    asleep = await a_lead(pool, project.id, zone="America/New_York")
+    awake = await a_lead(pool, project.id, zone="Asia/Shanghai")
+    agent_id = await an_agent(pool)
+    assert (await show(pool, project, agent_id)).lead_id == awake
+    assert await hold(pool, project, agent_id) is None
+    assert (await get_lead(pool, asleep)).next_at is None
+
+
+async def test_what_a_preview_reads_does_not_grow_with_the_list(pool: Pool) -> None:
+    project, agent_id = await a_project(pool, mode=DialMode.PREVIEW), await an_agent(pool)
+    looked_at = []
+    for first, last in ((1, 1_000), (1_001, 50_000)):
+        await pool.execute(MANY, project.id, first, last)
+        await pool.execute("analyze leads")
+        async with pool.acquire() as conn, conn.transaction():
+            assert await hold(conn, project, agent_id) is not None
+            looked_at.append(await conn.fetchval(READ))
+    assert 0 < looked_at[1] < 2 * looked_at[0] + 50
 
 
 @pytest.mark.parametrize(

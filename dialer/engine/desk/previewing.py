@@ -7,6 +7,7 @@ from datetime import timedelta
 import asyncpg
 import structlog
 
+from campaigns import gates
 from campaigns.preview import PreviewLead, give_back, hold_for_preview, pass_on
 from campaigns.projects import Project
 from campaigns.states import AtPreviewLimit, DialMode, PreviewPass
@@ -54,7 +55,12 @@ class Previewing:
             async with self._pool.acquire(timeout=5) as conn:
                 until = now + timedelta(seconds=project.preview_limit_s + _HELD_LONGER_S)
                 lead = await hold_for_preview(
-                    conn, project_id=project.id, agent_id=agent.agent_id, now=now, until=until
+                    conn,
+                    project_id=project.id,
+                    agent_id=agent.agent_id,
+                    now=now,
+                    until=until,
+                    openings=gates.openings(project, now),
                 )
         if lead is None:
             raise Conflict("no_lead", "No lead of this project can be called now.")
