@@ -52,6 +52,7 @@ class Calls:
             return False
         at = at or self._clock.now()
         before, call.state = call.state, step.state
+        call.changed_s = self._clock.monotonic()
         self._note_times(call, step.state, at)
         if step.state is CallState.ENDED:
             self._end(call, event, at)
@@ -90,6 +91,7 @@ class Calls:
 
     def agent_changed(self, call: Call) -> None:
         """The call was promised to an agent, or given to another."""
+        call.changed_s = self._clock.monotonic()
         self._journal.progress(progress_of(call))
         self._publishing.call(call)
 
@@ -135,7 +137,7 @@ class Calls:
                 )
             )
         )
-        self._floor.drop(call)
+        self._floor.drop(call, self._clock.monotonic())
         if call.waiter is not None and not call.waiter.done():
             call.waiter.cancel()
         latest = max(

@@ -20,6 +20,8 @@ from dialer.domain.pause_table import PauseState
 from dialer.domain.pauses import PauseEnd, PauseReason
 from dialer.domain.states import AgentState, CallState
 
+_REMEMBER_ENDED_S = 60.0
+
 
 @dataclass(slots=True, kw_only=True, eq=False)
 class Pause:
@@ -52,6 +54,7 @@ class Call:
     created_at: datetime
     placed_s: float  # monotonic
     state: CallState = CallState.COMMITTED
+    changed_s: float = 0.0  # monotonic, when its state or its agent was last changed by news
     agent_id: UUID | None = None
     device_id: UUID | None = None
     wanted_agent: UUID | None = None
@@ -157,6 +160,7 @@ class Floor:
         self.waiting: dict[UUID, Call] = {}  # answered, in the order they wait
         self.needing: set[UUID] = set()  # projects whose calls under way will need an agent, when it was last looked
         self._on_trunk: Counter[UUID] = Counter()
+        self._ended: dict[UUID, float] = {}  # monotonic, the oldest first
 
     def call_of(self, channel_id: str) -> Call | None:
         """The live call whose customer has this channel."""
@@ -178,11 +182,18 @@ class Floor:
         """The live call an agent is promised to or talks on."""
         return self.calls.get(agent.attempt_id) if agent.attempt_id else None
 
-    def drop(self, call: Call) -> None:
+    def drop(self, call: Call, now_s: float) -> None:
         """The call is over."""
+        while self._ended and not self.ended_lately(oldest := next(iter(self._ended)), now_s):
+            del self._ended[oldest]
+        self._ended[call.attempt_id] = now_s
         if self.calls.pop(call.attempt_id, None) is not None:
             self._on_trunk[call.trunk_id] -= 1
         self.waiting.pop(call.attempt_id, None)
+
+    def ended_lately(self, attempt_id: UUID, now_s: float) -> bool:
+        """It has ended in the last minute: a listing of channels, or a row, that was read just before may still show it alive."""
+        return now_s - self._ended.get(attempt_id, float("-inf")) < _REMEMBER_ENDED_S
 
     def on_trunk(self, trunk_id: UUID) -> int:
         """Channels in use on a trunk."""

@@ -75,6 +75,7 @@ class Journal:
         self._idle = asyncio.Event()
         self._idle.set()
         self._writing = asyncio.Lock()
+        self._being_written: frozenset[UUID] = frozenset()  # attempts whose ends are on their way
         self.database_up = True
 
     def __len__(self) -> int:
@@ -87,7 +88,7 @@ class Journal:
 
     def holds_end_of(self, attempt_id: UUID) -> bool:
         """The end of this attempt is known and not yet written."""
-        return attempt_id in self._ended
+        return attempt_id in self._ended or attempt_id in self._being_written
 
     def progress(self, news: Progress) -> None:
         """A live attempt has come so far (all its times; later news replaces it)."""
@@ -135,7 +136,10 @@ class Journal:
     async def flush(self) -> bool:
         """Write one batch of everything. False when PostgreSQL is away (everything is kept)."""
         async with self._writing:
-            return await self._flush()
+            try:
+                return await self._flush()
+            finally:
+                self._being_written = frozenset()
 
     async def _flush(self) -> bool:
         batch = self._take()
@@ -194,6 +198,7 @@ class Journal:
         ended = [self._ended[key] for key in list(self._ended)[:_BATCH]]
         for news in ended:
             del self._ended[news.attempt_id]
+        self._being_written = frozenset(news.attempt_id for news in ended)
         agents, self._agents = self._agents[:_BATCH], self._agents[_BATCH:]
         return _Batch(surveys=surveys, pauses=pauses, progress=progress, ended=ended, agents=agents)
 

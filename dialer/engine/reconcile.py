@@ -94,7 +94,12 @@ class Reconcile:
             try:
                 self.asterisk_started_at = await asterisk_start(self._ami)
                 listing = await list_channels(self._ami, self._clock.monotonic())
-                unknown = [attempt_id for attempt_id in listing.calls if attempt_id not in self._floor.calls]
+                self._follow_known(listing)  # at once: later it would be older than what is heard meanwhile
+                unknown = [
+                    attempt_id
+                    for attempt_id in listing.calls
+                    if attempt_id not in self._floor.calls and not self._has_ended(attempt_id)
+                ]
                 marks = await list_pauses(self._ami) if unknown else {}
             except AmiError as error:
                 _log.info("Asterisk cannot be asked what is there", error_id=error.error_id)
@@ -109,7 +114,6 @@ class Reconcile:
                         pauses = await pauses_db.open_of(conn, rows)
                 except LOST:
                     complete = False
-            self._follow_known(listing)
             for attempt_id in unknown:
                 if (row := rows.get(attempt_id)) is not None:
                     answered_at = await self._answered_at(row, listing.calls[attempt_id])
@@ -125,7 +129,7 @@ class Reconcile:
         """News that was lost: of the calls we know, and of calls whose bridge we did not hear of."""
         for attempt_id, row in listing.calls.items():
             call = self._floor.calls.get(attempt_id)
-            if call is not None:
+            if call is not None and call.changed_s <= listing.asked_s:
                 call.channel = row.channel
                 self._catch_up(call, row, listing)
 
@@ -256,7 +260,7 @@ class Reconcile:
             for row in rows.values()
             if row.id not in listing.calls
             and row.id not in self._floor.calls
-            and not self._journal.holds_end_of(row.id)
+            and not self._has_ended(row.id)
             and (row.id in self._lost_claims or row.created_at < now - _CLAIM_GRACE or row.created_at < self._began_at)
         ]
         if not gone and not lost:
@@ -293,6 +297,10 @@ class Reconcile:
             self._close(call, records)
         else:
             self._calls.apply(call, CallEvent.REFUSED)
+
+    def _has_ended(self, attempt_id: UUID) -> bool:
+        """We know it, though what was read a moment ago may not."""
+        return self._journal.holds_end_of(attempt_id) or self._floor.ended_lately(attempt_id, self._clock.monotonic())
 
     def _old(self, call: Call, listing: Listing) -> bool:
         return listing.asked_s - call.placed_s > YOUNG_S

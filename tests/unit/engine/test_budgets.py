@@ -63,8 +63,8 @@ def test_channels_are_counted_as_calls_come_and_go_and_while_they_are_claimed() 
     floor.add(call)  # heard of twice
     with of.reserved(TRUNK, 4):
         assert of.channels_left(TRUNK) == TRUNK.max_channels - 5
-    floor.drop(call)
-    floor.drop(call)
+    floor.drop(call, 0)
+    floor.drop(call, 0)
     assert of.channels_left(TRUNK) == TRUNK.max_channels
 
 
