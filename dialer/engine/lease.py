@@ -63,25 +63,19 @@ class NodeLease:
                     ours = await nodes.renew(conn, self._node, self._run_id, lease_s=self._lease_s)
             except LOST:
                 continue
-            if not ours:
-                ours = await self._again(asked_s)
-            if not ours:
+            if ours:
+                self._until_s = max(self._until_s, asked_s + self._lease_s)
+                continue
+            self._until_s = float("-inf")
+            try:
+                await self.acquire()  # it has run out while PostgreSQL was away: nobody else may have wanted it
+            except Unavailable:
+                continue
+            except Conflict:
                 _log.error("Another engine has taken the node, this one stops", node=self._node)
                 self.lost.set()
                 on_lost()
                 return
-            self._until_s = max(self._until_s, asked_s + self._lease_s)
-
-    async def _again(self, asked_s: float) -> bool:
-        """It has run out while PostgreSQL was away: nobody else may have wanted it."""
-        try:
-            await self.acquire()
-        except Conflict:
-            return False
-        except Unavailable:
-            return True
-        self._until_s = asked_s + self._lease_s
-        return True
 
     async def release(self) -> None:
         """Give it back, so that another engine need not wait for its end."""

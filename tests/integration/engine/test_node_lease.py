@@ -9,6 +9,7 @@ import signal
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -23,6 +24,8 @@ from dialer.domain.ids import uuid7
 from dialer.domain.pacing import Mode
 from dialer.domain.states import AgentState, CallState
 from dialer.engine.clock import SystemClock
+from dialer.engine.lease import NodeLease
+from dialer.engine.tasks import TaskSet
 from dialer.live.control import RemoteEngine
 from lab.ports import free_port
 from lab.process import ChildProcess
@@ -152,3 +155,30 @@ async def test_call_that_was_claimed_before_the_lease_became_uncertain_is_not_se
     assert (call.state, stage.asterisk.sent_calls()) == (CallState.ENDED, [])
     assert (await stage.ended_row(call.attempt_id))["outcome"] == "not_sent"
     assert await stage.pool.fetchval("select attempts from leads where id = $1", lead_id) == 0
+
+
+async def test_lease_that_ran_out_is_not_held_until_postgresql_gave_it_anew(
+    stage: Stage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lease = NodeLease(stage.pool, NODE, uuid4(), lease_s=60, control_url=None, clock=SystemClock())
+    await lease.acquire()
+    acquire, tries = nodes.acquire, 0
+
+    async def acquire_in_vain(*_arguments: Any, **_settings: Any) -> None:
+        nonlocal tries
+        tries += 1
+        raise OSError("the server went away")
+
+    monkeypatch.setattr(nodes, "acquire", acquire_in_vain)
+    await stage.pool.execute("update nodes set lease_until = now() - interval '1 second' where name = $1", NODE)
+    lease._lease_s = 0.2  # what was acquired goes on for a minute; it is asked for every 50 ms
+    lost: list[bool] = []
+    tasks = TaskSet()
+    tasks.spawn("lease", lease.keep(lambda: lost.append(True)))
+    try:
+        await stage.until(lambda: tries > 1, "a round that is over")
+        assert (lease.held, lost) == (False, [])
+        monkeypatch.setattr(nodes, "acquire", acquire)
+        await stage.until(lambda: lease.held, "the lease anew")
+    finally:
+        await tasks.close()
