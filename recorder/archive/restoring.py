@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from uuid import UUID
 
-from recorder import storing
+from recorder import keeping, storing
 from recorder.archive import catalogue
 from recorder.archive.bucket import Bucket, Stored
 from recorder.archive.building import ArchiveSettings
@@ -21,7 +21,10 @@ from recorder.archive.states import CopyState
 from recorder.errors import ArchiveError, Damaged
 from recorder.paths import locate
 
-_AT_ONCE: Final = 500
+if TYPE_CHECKING:
+    from asyncpg import Record
+
+_BACK: Final = ".back"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,24 +66,17 @@ class Restorer:
         return await self._restore(items, label)
 
     async def _restore(self, items: Sequence[Item], label: str) -> Restored:
-        states = {
-            row["attempt_id"]: row["state"]
-            for row in await self.ledger.pool.fetch(_STATES, [item.attempt_id for item in items])
-        }
         restored = there = 0
         failed: dict[UUID, str] = {}
+        names = storing.NewNames(self.settings.store_dir)
         for number, item in enumerate(items, 1):
-            target = locate(self.settings.store_dir, item.path)
-            if states.get(item.attempt_id) == "deleted":
-                failed[item.attempt_id] = "recording_deleted: its retention is over; it must not come back."
-            elif await asyncio.to_thread(storing.holds, target, size=item.bytes, sha256=item.sha256):
-                there += 1
-                await self._note(item, label)
-            elif problem := await self._take(item, label, target):
+            came, problem = await self._bring_back(item, label, names)
+            if problem:
                 failed[item.attempt_id] = problem
-            else:
+            elif came:
                 restored += 1
-                await self._note(item, label)
+            else:
+                there += 1
             self.progress(number, len(items))
         if len(items) == 1 and failed and "recording_deleted" in failed[items[0].attempt_id]:
             raise ArchiveError(
@@ -88,6 +84,26 @@ class Restorer:
                 "The retention of this recording is over and it was deleted: it must not come back.",
             )
         return Restored(restored=restored, there=there, failed=failed)
+
+    async def _bring_back(self, item: Item, label: str, names: storing.NewNames) -> tuple[bool, str]:
+        """Whether it came back (else it was there), and why it cannot: empty where it can."""
+        target = locate(self.settings.store_dir, item.path)
+        row = await self.ledger.pool.fetchrow(_ROW, item.recording_id)
+        if refused := _refused(row, item):
+            return False, refused
+        if await asyncio.to_thread(storing.holds, target, size=item.bytes, sha256=item.sha256):
+            in_order = row is not None and row["state"] == "stored" and row["verified_at"] is not None
+            if in_order or await self._note(item, label, lambda: _holds(target, item)) == "":
+                return False, ""
+        beside = target.with_name(target.name + _BACK)  # not yet in the store: it may be deleted while it is read
+        try:
+            if problem := await self._take(item, label, beside):
+                return False, problem
+            return True, await self._note(item, label, lambda: _put(beside, target, names))
+        except OSError as error:
+            return False, storing.refusal(error).message
+        finally:
+            await asyncio.to_thread(beside.unlink, missing_ok=True)
 
     async def _take(self, item: Item, label: str, target: Path) -> str:
         """Empty when it is in the store now, else why not."""
@@ -122,19 +138,55 @@ class Restorer:
             raise ArchiveError("disc_wanted", f"Put one of these discs into a drive and name the drive: {names}.")
         return found
 
-    async def _note(self, item: Item, label: str) -> None:
+    async def _note(self, item: Item, label: str, file: Callable[[], bool]) -> str:
+        """It is in the store again, if the file is (`file`, blocking, says or sees to it). Empty, or why it is not.
+
+        Nothing is removed meanwhile; a release that was decided, and whose file is still there, is taken back.
+        """
         async with self.ledger.pool.acquire() as conn, conn.transaction():
+            await keeping.lock_alone(conn)
+            if refused := _refused(await conn.fetchrow(f"{_ROW} for update", item.recording_id), item):
+                return refused
+            await conn.execute(_TAKE_BACK, item.recording_id, self.ledger.clock())
+            if not await asyncio.to_thread(file):
+                return "The store has let go of it meanwhile: restore it once more."
             changed = await conn.execute(_RESTORED, item.recording_id, self.ledger.clock(), item.sha256)
             if changed == "UPDATE 1":
                 await self.ledger.audit(conn, "recording_restored", label, {"call": str(item.attempt_id)})
+        return ""
+
+
+def _refused(row: Record | None, item: Item) -> str:
+    """Why a recording must not come back from this volume: empty where it may."""
+    if row is None:
+        return "The ledger does not know this recording: see waihu archive rebuild."
+    if row["state"] == "deleted":
+        return "recording_deleted: its retention is over; it must not come back."
+    if row["state"] not in {"stored", "archived"} or row["sha256"] != item.sha256:
+        return f"The ledger has another recording of this call ({row['state']}): this one is not put in its place."
+    return ""
+
+
+def _holds(target: Path, item: Item) -> bool:
+    return storing.holds(target, size=item.bytes, sha256=item.sha256)
+
+
+def _put(beside: Path, target: Path, names: storing.NewNames) -> bool:
+    storing.put_in_place(beside, target)
+    names.sync(target.parent)
+    return True
 
 
 _BETWEEN: Final = """
 select attempt_id from recordings where attempt_id = any($1) and ($2::timestamptz is null or started_at >= $2)
 and ($3::timestamptz is null or started_at < $3)
 """
-_STATES: Final = "select attempt_id, state from recordings where attempt_id = any($1)"
+_ROW: Final = "select state, sha256, verified_at from recordings where id = $1"
+_TAKE_BACK: Final = """
+update recording_removals set withdrawn_at = $2 where recording_id = $1 and file_gone_at is null and withdrawn_at is null
+"""
 _RESTORED: Final = """
-update recordings set state = 'stored', reason = null, verified_at = $2 where id = $1 and state = 'archived' and sha256 = $3
+update recordings set state = 'stored', reason = null, verified_at = $2
+where id = $1 and sha256 = $3 and (state = 'archived' or (state = 'stored' and verified_at is null))
 and (project_key_id is null or wrapped_key is not null or key_destroyed_at is not null)
 """
