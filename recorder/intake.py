@@ -90,6 +90,8 @@ class Intake:
             return await self._stray(attempt_id, legs)
         if call.ended_at is None:
             return Ending.LIVE
+        if call.state in {RecordingState.ARCHIVED, RecordingState.DELETED}:
+            return await self._drop_legs(call, legs)
         if call.state is RecordingState.POISONED:
             return await self._set_aside_again(call, legs)
         if call.verified_at is not None:
@@ -156,10 +158,6 @@ class Intake:
         self, call: Call, master: Master, key: WrappedKey | None, relative: str, part: Path, final: Path
     ) -> Ending:
         self._on_step(Step.ENCODED, call.attempt_id)
-        try:
-            await asyncio.to_thread(self._name, part, final, call.attempt_id)
-        except OSError as error:
-            raise storing.refusal(error) from error
         file = StoredFile(
             path=relative,
             sha256=master.sha256,
@@ -171,8 +169,10 @@ class Intake:
             content_bytes=master.content_bytes,
             content_sha256=master.content_sha256,
         )
-        async with self._connection() as conn:
-            await ledger.record_stored(conn, call, file, at=self._clock())
+        if not await self._name_and_note(
+            call, file, part, final
+        ):  # it has left the store meanwhile: the next look drops the legs
+            return Ending.AGAIN
         self._on_step(Step.LEDGERED, call.attempt_id)
         if not await _in_store(storing.holds, final, size=master.bytes, sha256=master.sha256):
             return await self._strike(
@@ -183,6 +183,20 @@ class Intake:
             await ledger.record_verified(conn, call.attempt_id, master.sha256, at=self._clock())
         self._on_step(Step.VERIFIED, call.attempt_id)
         return await self._remove_legs(call.attempt_id)
+
+    async def _name_and_note(self, call: Call, file: StoredFile, part: Path, final: Path) -> bool:
+        """Whether the store and the ledger have it now."""
+        if call.state is not RecordingState.STORED:
+            await _in_store(self._name, part, final, call.attempt_id)
+            async with self._connection() as conn:
+                return await ledger.record_stored(conn, call, file, at=self._clock())
+        # Made again: until it is noted nobody may decide that it leaves, or its file would stay behind.
+        async with self._connection() as conn, conn.transaction():
+            if await ledger.state_for_update(conn, call.attempt_id) is not RecordingState.STORED:
+                await _in_store(part.unlink, missing_ok=True)
+                return False
+            await _in_store(self._name, part, final, call.attempt_id)
+            return await ledger.record_stored(conn, call, file, at=self._clock())
 
     def _name(self, part: Path, final: Path, attempt_id: UUID) -> None:
         """Blocking."""
@@ -203,6 +217,15 @@ class Intake:
         self._on_step(Step.LEG_REMOVED, attempt_id)
         spool.remove_leg(agent)
         self._on_step(Step.REMOVED, attempt_id)
+
+    async def _drop_legs(self, call: Call, legs: spool.LegsSeen) -> Ending:
+        """Legs that came back (a power cut, a backup of the spool) of what the archive has, or of what is deleted by law."""
+        if legs.any:
+            log.warning(
+                "Legs of a recording that has left the store are dropped", call=call.attempt_id.hex, state=call.state
+            )
+            await self._remove_legs(call.attempt_id)
+        return Ending.NOTHING
 
     async def _store_holds(self, call: Call) -> bool:
         if call.path is None or call.bytes is None or call.sha256 is None:

@@ -198,22 +198,35 @@ with kept as (
         customer_db = excluded.customer_db, agent_db = excluded.agent_db, project_key_id = excluded.project_key_id,
         wrapped_key = excluded.wrapped_key, key_destroyed_at = null, content_sha256 = excluded.content_sha256,
         content_bytes = excluded.content_bytes, pauses = excluded.pauses, paused_ms = excluded.paused_ms
+    where recordings.state not in ('archived', 'deleted')
     returning id
+), drawn as (
+    insert into recording_waveforms (recording_id, each_ms, customer, agent)
+    select id, $24, $25, $26 from kept where $24::integer is not null
+    on conflict (recording_id) do update set each_ms = excluded.each_ms, customer = excluded.customer, agent = excluded.agent
 )
-insert into recording_waveforms (recording_id, each_ms, customer, agent)
-select id, $24, $25, $26 from kept where $24::integer is not null
-on conflict (recording_id) do update set each_ms = excluded.each_ms, customer = excluded.customer, agent = excluded.agent
+select exists (select from kept)
 """
 
 
-async def record_stored(conn: Conn, call: Call, file: StoredFile, *, at: datetime) -> None:
-    """The store holds the call's master under its name; not verified yet."""
-    await conn.execute(
+async def record_stored(conn: Conn, call: Call, file: StoredFile, *, at: datetime) -> bool:
+    """The store holds the call's master under its name; not verified yet. False when it is archived or deleted: that stays so."""
+    noted = await conn.fetchval(
         _STORED, call.attempt_id, call.lead_id, call.project_id, call.agent_id, file.path, file.sha256, file.bytes,
         file.duration_ms, json.dumps(file.faults), call.answered_at, call.ended_at, at, *_figures(file.analysis),
         *((file.key.project_key_id, file.key.wrapped) if file.key else (None, None)), file.content_sha256, file.content_bytes,
         json.dumps([one.as_json() for one in call.pauses]), sum(stop - start for start, stop in call.paused),
     )  # fmt: skip
+    return bool(noted)
+
+
+_STATE = "select state from recordings where attempt_id = $1 for update"
+
+
+async def state_for_update(conn: Conn, attempt_id: UUID) -> RecordingState | None:
+    """A recording's state, which stays so until the end of the transaction; None when there is no row."""
+    state = await conn.fetchval(_STATE, attempt_id)
+    return None if state is None else RecordingState(state)
 
 
 def _figures(analysis: Analysis | None) -> tuple[object, ...]:
@@ -256,7 +269,8 @@ _WITHOUT = """
 insert into recordings (attempt_id, lead_id, project_id, agent_id, state, reason, started_at, ended_at, created_at)
 values ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 on conflict (attempt_id) do update set state = excluded.state, reason = excluded.reason, agent_id = excluded.agent_id
-where recordings.state = any($10) or (excluded.state = 'poisoned' and recordings.verified_at is null)
+where recordings.state = any($10)
+   or (excluded.state = 'poisoned' and recordings.verified_at is null and recordings.state not in ('archived', 'deleted'))
 """
 
 _MAY_BECOME: Final[dict[RecordingState, tuple[RecordingState, ...]]] = {

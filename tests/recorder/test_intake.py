@@ -366,3 +366,55 @@ async def test_the_ledger_going_away_loses_nothing(database_url: str, pool: Pool
             )
         await recorder.settled(30)
     assert await pool.fetchval("select count(*) from recordings where verified_at is not null") == len(calls)
+
+
+@pytest.mark.parametrize("state", ["archived", "deleted"])
+async def test_legs_that_come_back_bring_nothing_back_that_has_left_the_store(
+    pool: Pool, tmp_path: Path, state: str
+) -> None:
+    of = settings(tmp_path)
+    await a_project(pool)
+    call = await an_attempt(pool, talk_s=3.0)
+    async with Running(pool, of) as recorder:
+        put_legs(of.spool_dir, call, wav(speech(3.0)), wav(speech(3.0, seed=4)))
+        recorder.signal(call)
+        await recorder.settled(20)
+        row = await row_of(pool, call)
+        assert row is not None
+        assert row.path is not None
+        (of.store_dir / row.path).unlink()
+        await pool.execute("update recordings set state = $1", state)
+        legs = put_legs(of.spool_dir, call, wav(speech(3.0)), wav(speech(3.0, seed=4)))
+        await recorder.settled(20)
+        assert not any(leg.exists() for leg in legs)
+        assert recorder.counts().stored == 1
+    left = await row_of(pool, call)
+    assert left is not None
+    assert (left.state, (of.store_dir / row.path).exists()) == (state, False)
+
+
+async def test_a_copy_that_is_made_again_while_its_recording_is_deleted_does_not_stay(
+    pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = settings(tmp_path)
+    await a_project(pool)
+    call = await an_attempt(pool, talk_s=3.0)
+    look = ledger.state_for_update
+
+    async def deleted_meanwhile(conn: ledger.Conn, attempt_id: UUID) -> RecordingState | None:
+        await pool.execute("update recordings set state = 'deleted'")
+        return await look(conn, attempt_id)
+
+    monkeypatch.setattr(ledger, "state_for_update", deleted_meanwhile)
+    async with Running(pool, of) as recorder:
+        put_legs(of.spool_dir, call, wav(speech(3.0)), wav(speech(3.0, seed=4)))
+        recorder.signal(call)
+        await recorder.settled(20)
+        [file] = of.store_dir.rglob("*.opus")
+        file.unlink()  # the verified copy is damaged: it is made again from legs that came back
+        legs = put_legs(of.spool_dir, call, wav(speech(3.0)), wav(speech(3.0, seed=4)))
+        await recorder.settled(20)
+        assert not any(leg.exists() for leg in legs)
+    row = await row_of(pool, call)
+    assert row is not None
+    assert (row.state, [path for path in of.store_dir.rglob("*") if path.is_file()]) == ("deleted", [])
