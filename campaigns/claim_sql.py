@@ -9,7 +9,7 @@ from typing import Final
 
 from campaigns.caller_numbers.choice_sql import OFFERS, PREFERENCE, SHOWN
 from campaigns.do_not_call_sql import listed
-from campaigns.locality.locating import PLACE_NOW
+from campaigns.locality.locating import PLACE_NOW, REGION
 from campaigns.supply.parts import PARTS, STREAMS
 
 # Constants of this file are put together here; values are always arguments.
@@ -196,7 +196,7 @@ lead as materialized (
 target as materialized (
     select l.*, h.province, h.city from lead l left join places h on h.id = l.place_id
     union all
-    select null, $11, '', '{{}}'::jsonb, null, 0, '', null, null, place.province, place.city
+    select null, $11, '', '{{}}'::jsonb, {REGION}, 0, coalesce(place.zone, ''), null, null, place.province, place.city
     from (select $11::text as number) n {PLACE_NOW.format(number="n.number")} where $11::text is not null and not exists (select from lead)
 ),
 {OFFERS.format(numbers="$7", rooms="$15", uses="$16")}

@@ -186,6 +186,12 @@ where not exists (select from locality_blocks k where k.table_id = $2 and k.bloc
 """
 
 
+async def is_unknown(conn: Connection, block: str) -> bool:
+    """Does no table know this block yet? Then somebody should `know_blocks`, where that costs nobody anything."""
+    where = await books(conn)
+    return await conn.fetchrow(_MISSING, [block], where.used, where.plan) is not None
+
+
 async def know_blocks(pool: Pool, where: Books, blocks: Iterable[str]) -> None:
     """Ask the numbering plan about the blocks that no table knows yet, and keep its answers. Not in a transaction of the caller: nobody waits for another's import."""
     missing = [row["b"] for row in await pool.fetch(_MISSING, sorted(set(blocks)), where.used, where.plan)]

@@ -215,6 +215,25 @@ async def test_blind_regions_are_not_called_and_an_unknown_region_is_not_guessed
         assert await refusal(pool, project, NOON, lead_id=lead_id) == "blind_region"
 
 
+@pytest.mark.parametrize(("province", "said"), [("江苏", None), ("西藏", "blind_region")])
+async def test_a_number_that_is_no_lead_is_judged_by_the_region_and_zone_that_the_tables_know(
+    pool: Pool, province: str, said: str | None
+) -> None:
+    window = a_rule("window", days=["mon", "tue"], open=["09:00-20:00"], unknown_zone="refuse")
+    project = await under(pool, await a_project(pool), a_rule("blind_region", regions=["西藏"]), window)
+    async with pool.acquire() as conn:
+        await conn.execute("insert into locality_tables (name, version, in_use) values ('t', '1', true)")
+        await conn.execute(
+            "insert into places (country, province, city, carrier, zone) values ('CN', $1, '', '', 'Asia/Shanghai')",
+            province,
+        )
+        await conn.execute(
+            "insert into locality_blocks select t.id, '+861391234', p.id from locality_tables t, places p"
+        )
+    assert await refusal(pool, project, NOON, number="+8613912345678") == said
+    assert await refusal(pool, project, NOON, number="+8613812345678") in {"outside_window", "blind_region"}
+
+
 async def test_do_not_call_entries_reach_everybody_a_client_a_project_a_prefix_or_a_region_until_they_end(
     pool: Pool,
 ) -> None:

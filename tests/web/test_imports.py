@@ -283,3 +283,10 @@ async def test_an_undo_and_its_audit_row_are_one(house: House) -> None:
     refused = await person.ask("POST", f"/imports/{made['id']}/undo", {})
     assert (refused.status, refused.error_id) == (409, "import_not_done")
     assert [row["detail"]["leads"] for row in await house.audited("import_undone")] == [2]
+
+
+async def test_a_lead_added_by_hand_is_asked_of_the_numbering_plan_and_has_a_place(house: House) -> None:
+    project, person = await a_project(house.pool), await house.person(Role.TECHNICAL_LEAD)
+    lead = await person.do("POST", f"/projects/{project.id}/leads", {"number": "01062345678"})
+    assert (lead["province"], lead["city"], lead["zone"]) == ("北京", "北京", "Asia/Shanghai")
+    assert await house.pool.fetchval("select region from leads") == "北京"

@@ -14,9 +14,9 @@ from dialer.web.leads.export import ExportFormat
 
 
 class Job(BaseModel):
-    """One file for one project: to be taken, to be looked at, or to be written."""
+    """One file for one project: to be taken, to be looked at, or to be written. Or a block of numbers whose place is to be found out."""
 
-    what: Literal["import", "preview", "export"] = "import"
+    what: Literal["import", "preview", "export", "place"] = "import"
     database_url: SecretStr
     project_id: UUID
     path: Path
@@ -25,6 +25,7 @@ class Job(BaseModel):
     options: ImportOptions = ImportOptions()
     export_format: ExportFormat = ExportFormat.CSV
     export_state: LeadState | None = None
+    block: str = ""
     user_id: UUID | None
 
     @field_serializer("database_url", when_used="json")

@@ -18,6 +18,7 @@ from campaigns.errors import CampaignError
 from campaigns.importing.mappings import mappings_of
 from campaigns.importing.preview import preview_list
 from campaigns.importing.run import ImportProgress, client_of, import_file, imported_before
+from campaigns.locality.tables import books, know_blocks
 from campaigns.sql import Pool
 from dialer.db.pool import LOST, close_pool, create_pool
 from dialer.web.imports.job import Job
@@ -46,6 +47,9 @@ async def _do(job: Job) -> int:
                         pool, job.project_id, job.path, kind=job.export_format, state=job.export_state
                     )
                     _tell("written", rows=rows)
+                case "place":
+                    await know_blocks(pool, await books(pool), [job.block])
+                    _tell("known")
         finally:
             await close_pool(pool)
     except CampaignError as error:

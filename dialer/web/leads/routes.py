@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated
 from uuid import UUID
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 
 from campaigns import leads as campaign_leads
 from campaigns import projects as campaign_projects
+from campaigns.locality.place import block_of
+from campaigns.locality.tables import is_unknown
+from campaigns.numbers import normalise
 from dialer.db import lead_views
 from dialer.db.sql import Connection
-from dialer.domain.errors import NotFound
+from dialer.domain.errors import NotFound, Unavailable
 from dialer.domain.roles import Role
 from dialer.web.api import operation
 from dialer.web.call import Call
 from dialer.web.fields import BigId, Page, after_cursor, big_id, page_of
+from dialer.web.imports.apart import know_apart
+from dialer.web.imports.job import Job
 from dialer.web.leads.types import Lead, LeadCounts, LeadQuery, NewLead
 from dialer.web.masking import scrubbed, scrubbed_fields, shown
 from dialer.web.projects.routes import there
@@ -47,6 +53,7 @@ async def count_leads(call: Call, project_id: UUID) -> LeadCounts:
 @operation("POST", "/projects/{project_id}/leads", roles=IMPORTERS, summary="Add a lead by hand", status=201)
 async def add_lead(call: Call, project_id: UUID, body: NewLead) -> Lead:
     """Many at once: import them."""
+    await _know_place(call, project_id, body.number)
     async with call.transaction() as conn:
         project = await there(conn, project_id)
         lead_id = await campaign_leads.add_lead(
@@ -55,6 +62,20 @@ async def add_lead(call: Call, project_id: UUID, body: NewLead) -> Lead:
         )  # fmt: skip
         await call.audit(conn, "lead_added", "lead", lead_id, project_id=project_id)
         return shown_lead(await campaign_leads.get_lead(conn, lead_id), masked=project.mask_numbers)
+
+
+async def _know_place(call: Call, project_id: UUID, number: str) -> None:
+    """So that the lead has a region and a zone. Without them it is added all the same; rules that ask for them refuse it."""
+    block = block_of(normalise(number, call.deps.settings.region).e164)
+    async with call.connection() as conn:
+        if not await is_unknown(conn, block):
+            return
+    job = Job(
+        what="place", block=block, database_url=SecretStr(call.deps.database_url), project_id=project_id, path=call.deps.upload_dir,
+        reject_dir=call.deps.upload_dir, file_name="", user_id=call.identity.user_id,
+    )  # fmt: skip
+    with suppress(Unavailable):
+        await know_apart(job)
 
 
 @operation("GET", "/leads/{lead_id}", roles=LEAD_READERS | {Role.AGENT}, summary="A lead")
