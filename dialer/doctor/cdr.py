@@ -26,7 +26,11 @@ def judge(path: Path) -> Finding:
     if not path.parent.is_dir():
         return fault("cdr", f"{path.parent} is not there", cure)
     if not path.exists():
-        return warning("cdr", f"{path} is not there yet", "Nothing, before the first call. After it: " + cure)
+        return warning(
+            "cdr",
+            f"{path} is not there yet",
+            "Nothing, before the first call, or the first since it was rotated. After it: " + cure,
+        )
     try:
         with path.open("rb") as stream:
             stream.seek(max(0, path.stat().st_size - _TAIL_BYTES), os.SEEK_SET)

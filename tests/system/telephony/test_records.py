@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import json
+import subprocess
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
+from dialer.asterisk.conf_dir import asterisk_conf
 from dialer.engine.records import read_records
 from lab.asterisk_node import AsteriskNode
 from lab.carrier import Behaviour, number_for
@@ -98,3 +101,24 @@ async def test_engine_learns_the_end_of_a_call_it_did_not_see(
     assert (records[UUID(bridged)].bridged, records[UUID(bridged)].cause) == (True, 16)
     assert (records[UUID(lost)].bridged, records[UUID(lost)].safe_harbour) == (False, True)
     assert all(record.answered_at and record.ended_at for record in records.values())
+
+
+async def test_asterisk_writes_on_into_a_new_file_when_its_records_were_rotated(
+    scene: Scene, node: AsteriskNode
+) -> None:
+    began = datetime.now(UTC) - timedelta(seconds=5)  # noqa: TID251  # the machine's clock wrote the file
+    attempts = []
+    for _ in range(2):
+        attempt = await scene.place(number_for(Behaviour.BUSY))
+        await scene.end_of(f"call-{attempt}")
+        await lines_of(node, attempt)
+        attempts.append(UUID(attempt))
+        words = ["sh", str(asterisk_conf() / "rotate-records"), str(node.log_dir), "1"]
+        await asyncio.to_thread(subprocess.run, words, check=True)
+    assert not node.cdr_file.exists()
+
+    def causes() -> set[int | None]:
+        return {one.cause for one in read_records(node.cdr_file, attempts, not_before=began).found.values()}
+
+    await wait_until(lambda: causes() == {17}, timeout_s=5, what="both calls in the rotated files")
+    assert len(read_records(node.cdr_file, attempts, not_before=began).found) == 2

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import threading
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
+from dialer.asterisk.conf_dir import asterisk_conf
 from dialer.domain.ids import call_channel, uuid7
 from dialer.engine import records
 from dialer.engine.records import Records, read_records
@@ -54,6 +57,12 @@ class CallRecords:
             file.touch()
             os.utime(file, (at.timestamp(), at.timestamp()))
             os.utime(file.parent, (at.timestamp(), at.timestamp()))
+
+    def rotate(self, *, bytes_: int, keep: int) -> None:
+        """As an installation does it."""
+        script = asterisk_conf() / "rotate-records"
+        words = ["sh", str(script), str(self.cdr_file.parents[1]), str(bytes_), str(keep)]
+        subprocess.run(words, check=True, timeout=30)
 
     def read(self, *attempts: UUID, since: datetime) -> Records:
         return read_records(self.cdr_file, attempts, not_before=since)
@@ -187,3 +196,37 @@ def test_records_too_large_to_be_read_say_how_far_they_were_read(
     assert found.whole_since is not None
     assert ago(minutes=20) < found.whole_since < ago(minutes=2)
     assert not found.reach_back_to(ago(hours=1))
+
+
+def test_rotation_while_asterisk_writes_loses_no_call(asterisk: CallRecords) -> None:
+    written: list[UUID] = []
+    over = threading.Event()
+
+    def write() -> None:
+        while not over.is_set():
+            written.append(asterisk.ended(ago(minutes=1)))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        for _ in range(20):
+            asterisk.rotate(bytes_=1, keep=30)
+    finally:
+        over.set()
+        writer.join()
+    assert len(list(asterisk.cdr_file.parent.iterdir())) > 10
+    found = asterisk.read(*written, since=ago(hours=1)).found
+    assert set(found) == set(written)
+    assert {record.cause for record in found.values()} == {16}
+
+
+def test_rotation_begins_at_a_size_and_keeps_so_many(asterisk: CallRecords) -> None:
+    calls = []
+    for _ in range(4):
+        calls.append(asterisk.ended(ago(minutes=1)))
+        asterisk.rotate(bytes_=100, keep=2)
+    asterisk.ended(ago(minutes=1))
+    asterisk.rotate(bytes_=100_000, keep=2)
+    for file in (asterisk.cdr_file, asterisk.hangups_file):
+        assert {one.name for one in file.parent.iterdir()} == {file.name, f"{file.name}.1", f"{file.name}.2"}
+    assert set(asterisk.read(*calls, since=ago(hours=1)).found) == set(calls[2:])
