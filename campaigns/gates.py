@@ -14,11 +14,12 @@ from enum import StrEnum
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from campaigns.abandonment import SITE_PROMPT, without_message
 from campaigns.caller_numbers.usable import why_not
 from campaigns.openings import UNTOLD, Openings
 from campaigns.projects import Project
 from campaigns.rules.facts import Subject
-from campaigns.rules.ruleset import Finding, Rule, findings, first_refusal, moment_of
+from campaigns.rules.ruleset import Finding, Rule, ShareRule, findings, first_refusal, moment_of
 from campaigns.rules.schema import Registry, RingTime, Window
 from campaigns.states import DialMode, ProjectState
 from campaigns.trunks import Trunk
@@ -39,6 +40,7 @@ class Gate(StrEnum):
     RULE_PACK = "rule_pack"
     RING_TIME = "ring_time"
     REGISTRY = "registry"
+    ABANDONMENT = "abandonment"
     NOT_EVALUABLE = "not_evaluable"
 
 
@@ -127,6 +129,21 @@ def _rules(project: Project, now: datetime) -> Iterator[Verdict]:
     found = first_refusal(project.rules, subject, only=lambda rule: isinstance(rule.line, _OF_PROJECT))
     if found is not None:
         yield _of(found)
+    if (missing := without_message(project, now)) is not None:
+        yield Verdict(
+            allowed=False,
+            gate=Gate.ABANDONMENT,
+            reason=f"{unheard(missing)} Rule {missing.name}.",
+            rule=missing.rule,
+        )
+
+
+def unheard(rule: ShareRule) -> str:
+    """What to do about a message that a rule asks for and the project does not have."""
+    return (
+        f'Whoever gets no agent must hear: "{rule.line.message_en}" Record it, and name the prompt in the project\'s safe_harbour'
+        f" ({SITE_PROMPT} is the site's own, and names nobody)."
+    )
 
 
 def openings(project: Project, now: datetime) -> Openings:

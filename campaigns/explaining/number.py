@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -11,6 +11,7 @@ from uuid import UUID
 from campaigns import gates
 from campaigns.do_not_call_sql import listed_entries
 from campaigns.errors import Missing
+from campaigns.explaining.abandonment import Share, of_abandonment
 from campaigns.explaining.results import Asked, Explanation, GateResult, of_finding
 from campaigns.gates import Gate, Verdict
 from campaigns.projects import Project
@@ -54,7 +55,9 @@ where l.number = $1 and a.created_at <= $2 and (a.ended_at is null or a.ended_at
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
-    """Which number, when. `state_then`: the project's state at a past moment, None when that is not known; `changed_since`: its settings are younger."""
+    """Which number, when. `state_then`: the project's state at a past moment, None when that is not known; `changed_since`: its settings are younger.
+    `shares`: what its answered calls came to, by the periods of its rules; None: not known, as of a past moment.
+    """
 
     project: Project
     now: datetime
@@ -63,6 +66,7 @@ class Question:
     at: datetime | None = None
     state_then: ProjectState | None = None
     changed_since: bool = False
+    shares: Mapping[str, Share] | None = None
 
     @property
     def moment(self) -> datetime:
@@ -123,6 +127,7 @@ class _Told:
         yield from self._of_project()
         yield from self._lines(Asked.RING_TIME, RingTime)
         yield from self._lines(Asked.REGISTRY, Registry)
+        yield from of_abandonment(self._project, self._subject.now, self._question.shares)
         if self._lead is not None:
             yield self._state()
             yield self._supply()

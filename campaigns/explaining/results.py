@@ -21,6 +21,7 @@ class Asked(StrEnum):
     RULE_PACK = "rule_pack"
     RING_TIME = "ring_time"
     REGISTRY = "registry"
+    ABANDONMENT = "abandonment"
     LEAD = "lead"
     SUPPLY = "supply"
     WINDOW = "window"

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from decimal import Decimal
 from typing import Final
 
 from campaigns.rules.calendar import Calendar
@@ -103,32 +102,40 @@ def first_refusal(rules: RuleSet, subject: Subject, *, only: Callable[[Rule], bo
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """The strictest of what the packs say about ringing and abandonment. `abandonment` None: no pack speaks of it."""
+    """The strictest of what the packs say about ringing."""
 
     ring_least_s: int = 0
     ring_most_s: int = 120
-    abandonment: Decimal | None = None
-    periods: frozenset[str] = frozenset()
-    within_s: Decimal | None = None
-    message_en: str = ""
-    message_zh: str = ""
 
 
 def limits(rules: RuleSet, day: date, mode: str) -> Limits:
-    """The values that others enforce: ring times, the abandonment contract, the safe-harbour text of the strictest line."""
-    lines = [rule.line for rule in rules.in_force(day, mode)]
-    rings = [line for line in lines if isinstance(line, RingTime)]
-    shares = [line for line in lines if isinstance(line, Abandonment)]
-    strictest = min(shares, key=lambda line: (line.limit, line.within_s), default=None)
+    """The ring times that others enforce."""
+    rings = [rule.line for rule in rules.in_force(day, mode) if isinstance(rule.line, RingTime)]
     return Limits(
         ring_least_s=max((line.least_s for line in rings), default=0),
         ring_most_s=min((line.most_s for line in rings), default=120),
-        abandonment=None if strictest is None else strictest.limit,
-        periods=frozenset(line.period for line in shares),
-        within_s=min((line.within_s for line in shares), default=None),
-        message_en="" if strictest is None else strictest.message_en,
-        message_zh="" if strictest is None else strictest.message_zh,
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShareRule:
+    """A rule about abandoned calls, with its line as what it is."""
+
+    rule: Rule
+    line: Abandonment
+
+    @property
+    def name(self) -> str:
+        """As the rule's."""
+        return self.rule.name
+
+
+def abandonment_lines(rules: RuleSet, day: date, mode: str) -> tuple[ShareRule, ...]:
+    """What the packs say of abandoned calls, the strictest line first; others keep it (`campaigns.abandonment`)."""
+    found = [
+        ShareRule(rule=rule, line=rule.line) for rule in rules.in_force(day, mode) if isinstance(rule.line, Abandonment)
+    ]
+    return tuple(sorted(found, key=lambda one: (one.line.limit, one.line.within_s)))
 
 
 def moment_of(findings_: Iterable[Finding]) -> datetime | None:

@@ -11,9 +11,12 @@ from typing import Annotated, Any
 import typer
 from rich.progress import track
 
+from campaigns.abandonment import agent_wait_ms
+from campaigns.projects import load_project
 from dialer.cli.office import Office, in_office, now
 from dialer.cli.output import Output
 from dialer.db import measured_times
+from dialer.db.abandonment import contracts_of
 from dialer.domain.errors import BadRequest, Conflict
 from dialer.domain.pacing import Mode, policy_for
 from dialer.simulation.day import Day
@@ -22,7 +25,6 @@ from dialer.simulation.pictures import against_abandonment, in_a_line, over_the_
 from dialer.simulation.replay import replayed
 from dialer.simulation.what_if import WhatIf, a_day, forecast_of, mean_curve, sentence
 from dialer.simulation.world import World, always
-from dialer.web.projects import routes
 from dialer.web.simulations.png import png_of
 
 _SPREAD = 0.5  # coefficient of variation of assumed times
@@ -139,9 +141,9 @@ def _played(
 
 async def _of_project(office: Office, name: str, history_days: int, *, agents: int, hours: float) -> World:
     project_id = await office.id_of("project", name)
-    project = await office.do(routes.get_project, project_id=project_id)
     until = now()
     async with office.pool.acquire() as conn:
+        project = await load_project(conn, project_id)
         times = await measured_times.of_project(conn, project_id, until - timedelta(days=history_days), until)
     if not times.enough:
         raise Conflict(
@@ -156,8 +158,8 @@ async def _of_project(office: Office, name: str, history_days: int, *, agents: i
         rang_for_nothing_s=times.rang_for_nothing_s,
         talked_s=times.talked_s,
         wrapped_up_s=times.wrapped_up_s,
-        cap=float(project.abandonment_cap),
-        agent_wait_s=project.agent_wait_ms / 1000,
+        cap=float(min(one.cap for one in contracts_of(project, until))),
+        agent_wait_s=agent_wait_ms(project, until) / 1000,
     )
 
 

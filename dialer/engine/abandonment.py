@@ -1,4 +1,4 @@
-"""The abandonment budget of each project: the calls of its contract's period, counted so that no restart forgets or doubles one.
+"""The abandonment budget of each project: the calls of its contracts' periods, counted so that no restart forgets or doubles one.
 
 What is over is read from PostgreSQL, where the statement that ends an attempt counts it; what the journal has not written yet is added,
 and what ends after that. Until it is read the budget counts as used up: a restart can never raise the rate of abandoned calls. It is read
@@ -8,18 +8,19 @@ again each quarter of an hour, so that what another node or an operator wrote is
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import asyncpg
 
 from campaigns.projects import Project
-from dialer.db.abandonment import Quarters, Wanted, answered_since, contract_of, ended_among, period_of
+from dialer.db.abandonment import Kept, Quarters, Wanted, answered_since, contracts_of, ended_among, span_in, strictest
 from dialer.domain.pacing.budget import Budget, budget_of
-from dialer.domain.pacing.contract import AbandonmentContract, AnsweredCall, AtLimit, Period, Standing
+from dialer.domain.pacing.contract import AbandonmentContract, AnsweredCall, AtLimit, Period, Standing, strictness
 from dialer.domain.pacing.periods import Span, quarter_of
 from dialer.engine.clock import Clock
 from dialer.engine.floor import Call
@@ -32,8 +33,9 @@ _READ_AGAIN = timedelta(hours=2)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
-    """What a snapshot says of the budget. Without `counted` the counts are not known (yet)."""
+    """What a snapshot says of the budget, by the contract that binds now. Without `counted` the counts are not known (yet)."""
 
+    cap: Decimal
     answered: int
     abandoned: int
     left: int
@@ -43,9 +45,9 @@ class Account:
 
 @dataclass(slots=True, kw_only=True)
 class _Book:
-    """A project's calls in the period of its contract, by quarter. `complete`: nothing is missing."""
+    """A project's calls in the period of one of its contracts, by quarter. `complete`: nothing is missing."""
 
-    period: tuple[Period, str]
+    zone: str
     span: Span
     quarter: datetime  # for which the span was looked up
     complete: bool = False
@@ -84,6 +86,19 @@ class _Book:
         self._counted = None
 
 
+_Key = tuple[UUID, Period]
+"""A project, and one of the periods its contracts count by."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Contracts:
+    """A project's contracts, with the project and the quarter of an hour they were looked up for."""
+
+    project: Project
+    quarter: datetime
+    contracts: tuple[AbandonmentContract, ...]
+
+
 class Abandonment:
     """Counts answered calls that are over, by project."""
 
@@ -93,8 +108,8 @@ class Abandonment:
         self._journal = journal
         self._feed = feed
         self._clock = clock
-        self._books: dict[UUID, _Book] = {}
-        self._contracts: dict[UUID, tuple[Project, AbandonmentContract]] = {}
+        self._books: dict[_Key, _Book] = {}
+        self._contracts: dict[UUID, _Contracts] = {}
         self._own: dict[UUID, tuple[UUID, datetime, AnsweredCall]] = {}  # ended since we read last
         self._changed: set[UUID] = set()
         self.on_news: list[Callable[[UUID, Budget], None]] = []
@@ -107,18 +122,40 @@ class Abandonment:
         quarter = quarter_of(call.ended_at)
         self._own[call.attempt_id] = (call.project_id, quarter, kind)
         if (project := self._projects.find(call.project_id)) is not None:
-            self._book(project).add(quarter, kind)
+            for contract in self._contracts_of(project):
+                self._book(project, contract.period).add(quarter, kind)
             self._changed.add(call.project_id)
 
     def of(self, project: Project, *, live_answers: int = 0, live_abandoned: int = 0) -> Account:
-        """What the project's contract says now. Calls that were answered, and of these the abandoned, count before they are over."""
-        contract, book = self._contract(project), self._book(project)
+        """What the project's contracts say now. Calls that were answered, and of these the abandoned, count before they are over."""
+        accounts = [
+            self._account(contract, self._book(project, contract.period), live_answers, live_abandoned)
+            for contract in self._contracts_of(project)
+        ]
+        if unknown := [one for one in accounts if not one.counted]:
+            return unknown[0]
+        return (
+            accounts[0]
+            if len(accounts) == 1
+            else min(accounts, key=lambda one: strictness(one.standing, one.left, one.cap))
+        )
+
+    @staticmethod
+    def _account(contract: AbandonmentContract, book: _Book, live_answers: int, live_abandoned: int) -> Account:
         if not book.complete:
             standing = Standing.STOPPED if contract.at_limit is AtLimit.STOP else Standing.FREE
-            return Account(answered=live_answers, abandoned=live_abandoned, left=0, counted=False, standing=standing)
+            return Account(
+                cap=contract.cap,
+                answered=live_answers,
+                abandoned=live_abandoned,
+                left=0,
+                counted=False,
+                standing=standing,
+            )
         answered, abandoned = book.counted(contract)
         answered, abandoned = answered + live_answers, abandoned + live_abandoned
         return Account(
+            cap=contract.cap,
             answered=answered,
             abandoned=abandoned,
             left=contract.allowed(answered) - abandoned,
@@ -129,7 +166,11 @@ class Abandonment:
     async def complete(self) -> None:
         """Read what is missing, of all projects where something is. Errors: those of a lost PostgreSQL."""
         quarter = quarter_of(self._clock.now())
-        books = {project.id: self._book(project) for project in self._projects}
+        books = {
+            (project.id, contract.period): self._book(project, contract.period)
+            for project in self._projects
+            for contract in self._contracts_of(project)
+        }
         books = {key: book for key, book in books.items() if not book.complete or book.read_for != quarter}
         if not books:
             return
@@ -137,6 +178,7 @@ class Abandonment:
         newest = quarter - _READ_AGAIN
         wanted = {
             key: Wanted(
+                key[0],
                 max(book.span.since, newest) if book.complete else book.span.since,
                 newest if book.span.until is not None else book.span.since,
             )
@@ -146,13 +188,13 @@ class Abandonment:
             # What ends from here on is only in the journal, until we are through.
             self._own = {key: own for key, own in self._own.items() if self._journal.holds_end_of(key)}
             written = await ended_among(conn, self._own)  # given back by a connection that was lost after the commit
-            found = await answered_since(conn, wanted)
+            found = dict(zip(wanted, await answered_since(conn, list(wanted.values())), strict=True))
             for key, book in books.items():
                 if self._books.get(key) is book and book.span.since <= wanted[key].since:
                     book.replace(wanted[key].since, found[key])
-                    self._add_unwritten(key, book, wanted[key].since, written)
+                    self._add_unwritten(key[0], book, wanted[key].since, written)
                     book.complete, book.read_for = True, quarter
-                    self._changed.add(key)
+                    self._changed.add(key[0])
 
     def _add_unwritten(self, project_id: UUID, book: _Book, read_from: datetime, written: frozenset[UUID]) -> None:
         for attempt_id, (of_project, ended_in, kind) in self._own.items():
@@ -162,48 +204,58 @@ class Abandonment:
     def show(self) -> None:
         """Publish the budgets with news; once a tick, not once a call."""
         for project in self._projects:
-            book = self._book(project)
-            if project.id in self._changed and book.complete:
+            books = [(one, self._book(project, one.period)) for one in self._contracts_of(project)]
+            if project.id in self._changed and all(book.complete for _, book in books):
                 self._changed.discard(project.id)
-                budget = budget_of(self._contract(project), book.span, book.calls)
-                self._feed.publish("abandonment", str(project.id), _value(project, budget))
+                kept = strictest([Kept(one, budget_of(one, book.span, book.calls)) for one, book in books])
+                self._feed.publish("abandonment", str(project.id), _value(project, kept))
                 for tell in self.on_news:
-                    tell(project.id, budget)
-        for project_id in [known for known in self._books if self._projects.find(known) is None]:
-            del self._books[project_id]
-            self._contracts.pop(project_id, None)
+                    tell(project.id, kept.budget)
+        for project_id in [known for known in self._contracts if self._projects.find(known) is None]:
+            self._keep_only(project_id, ())
+            del self._contracts[project_id]
             self._changed.discard(project_id)
             self._feed.publish("abandonment", str(project_id), None)
 
-    def _contract(self, project: Project) -> AbandonmentContract:
-        known = self._contracts.get(project.id)
-        if known is None or known[0] is not project:
-            if known is not None:
+    def _contracts_of(self, project: Project) -> tuple[AbandonmentContract, ...]:
+        """Looked up again each quarter of an hour: lines of rule packs begin and end with a day."""
+        known, quarter = self._contracts.get(project.id), quarter_of(self._clock.now())
+        if known is None or known.project is not project or known.quarter != quarter:
+            found = contracts_of(project, self._clock.now())
+            if known is not None and known.contracts == found:
+                found = known.contracts  # the same objects: what was reckoned by them stands
+            else:
                 self._changed.add(project.id)
-            known = self._contracts[project.id] = (project, contract_of(project))
-        return known[1]
+                self._keep_only(project.id, found)
+            known = self._contracts[project.id] = _Contracts(project, quarter, found)
+        return known.contracts
 
-    def _book(self, project: Project) -> _Book:
-        contract = self._contract(project)
-        quarter, period = quarter_of(self._clock.now()), (contract.period, project.zone)
-        known = self._books.get(project.id)
-        if known is not None and (known.quarter, known.period) == (quarter, period):
+    def _keep_only(self, project_id: UUID, contracts: Sequence[AbandonmentContract]) -> None:
+        """Books that no contract counts by are closed: nothing is added to them any more."""
+        for period in set(Period) - {one.period for one in contracts}:
+            self._books.pop((project_id, period), None)
+
+    def _book(self, project: Project, period: Period) -> _Book:
+        quarter, key = quarter_of(self._clock.now()), (project.id, period)
+        known = self._books.get(key)
+        if known is not None and (known.quarter, known.zone) == (quarter, project.zone):
             return known
-        span = period_of(project, self._clock.now())
+        span = span_in(project, period, self._clock.now())
         self._changed.add(project.id)
-        if known is not None and known.period == period and known.span.since <= span.since:
+        if known is not None and known.zone == project.zone and known.span.since <= span.since:
             known.move_to(span)
             known.quarter = quarter
             return known
         # Another contract or zone, or a clock that was set back: the rows must be asked.
-        self._books[project.id] = book = _Book(period=period, span=span, quarter=quarter)
+        self._books[key] = book = _Book(zone=project.zone, span=span, quarter=quarter)
         return book
 
 
-def _value(project: Project, budget: Budget) -> dict[str, Any]:
+def _value(project: Project, kept: Kept) -> dict[str, Any]:
+    budget = kept.budget
     return {
         "project_id": str(project.id),
-        "cap": str(project.abandonment_cap),
+        "cap": str(kept.contract.cap),
         "since": _iso(budget.span.since),
         "until": _iso(budget.span.until),
         "answered": budget.answered,

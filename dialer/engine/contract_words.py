@@ -41,6 +41,9 @@ def contract_in_words(contract: AbandonmentContract, safe_harbour: str) -> Words
     if wrong:
         en.append(f"Of those taken for machines {_percent(wrong)} count as abandoned people.")
         zh.append(f"被判为答录机的呼叫中,{_percent(wrong)} 计为被放弃的真人。")
+    if contract.rules:
+        en.append(f"By {', '.join(contract.rules)}.")
+        zh.append(f"依据:{'、'.join(contract.rules)}。")
     return Words(" ".join(en), "".join(zh))
 
 

@@ -8,6 +8,7 @@ from uuid import UUID
 import asyncpg
 
 from campaigns import projects as projects_db
+from campaigns.abandonment import agent_wait_ms
 from campaigns.life.steps import By, take
 from campaigns.life.table import TABLE, Kind, Step
 from campaigns.projects import Project
@@ -52,7 +53,7 @@ class Projects:
     def agent_wait_s(self, project_id: UUID) -> float:
         """How long an answered customer may wait for an agent."""
         project = self._projects.get(project_id)
-        return (project.agent_wait_ms if project else 2000) / 1000
+        return (agent_wait_ms(project, self._clock.now()) if project else 2000) / 1000
 
     def priority(self, project_id: UUID) -> int:
         """Customers of a project with a higher one get an agent first."""

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 import asyncpg
 import structlog
 
+from campaigns.abandonment import agent_wait_ms
 from campaigns.caller_numbers.identity import identity_of
 from campaigns.caller_numbers.last_gate import may_go
 from campaigns.claim import ClaimedLead
@@ -154,7 +155,7 @@ def originate(call: Call, project: Project, trunk: Trunk) -> Action:
             "WAIHU_ATTEMPT": call.attempt_id.hex,
             "WAIHU_PROJECT": project.id.hex,
             "WAIHU_RECORD": call.attempt_id.hex if project.record_calls else "",
-            "WAIHU_WAIT_MS": str(project.agent_wait_ms),
+            "WAIHU_WAIT_MS": str(agent_wait_ms(project, call.created_at)),
             "WAIHU_SAFE_HARBOUR": project.safe_harbour,
             "WAIHU_DETECT": "amd" if call.detects else "",
         },

@@ -73,6 +73,10 @@ GATES: dict[str, Words] = {
     "registry": Words(
         "A list that the rules ask for was not loaded, or is too old.", "规则要求比对的名单未载入或已过期。"
     ),
+    "abandonment": Words(
+        "The rules ask for a message to whoever gets no agent, and the project names none of its own.",
+        "规则要求向无座席接听的客户播放提示音,而项目未指定自己的提示音。",
+    ),
     "not_evaluable": Words("The rules cannot be evaluated, so nothing is dialled.", "规则无法判定,因此不拨打。"),
 }
 

@@ -33,6 +33,7 @@ remark_zh = "x"
 """
 _TESTS = {
     "frequency": '{ allowed = true, at = 2026-06-01T04:00:00Z }, { allowed = false, at = 2026-06-01T04:00:00Z, before = ["PT1S", "PT2S", "PT3S"] }',
+    "abandonment": "{ allowed = true, at = 2026-06-01T04:00:00Z, answered = 100, abandoned = 1 }, { allowed = false, at = 2026-06-01T04:00:00Z, answered = 10, abandoned = 9 }",
     "attempts": "{ allowed = true, at = 2026-06-01T04:00:00Z }, { allowed = false, at = 2026-06-01T04:00:00Z, attempts = 50 }",
     "consent": "{ allowed = true, at = 2026-06-01T04:00:00Z, consent = true }, { allowed = false, at = 2026-06-01T04:00:00Z }",
     "blind_region": '{ allowed = true, at = 2026-06-01T04:00:00Z, number = "+12025550123" }, { allowed = false, at = 2026-06-01T04:00:00Z, number = "+8613900000000", region = "西藏" }',
@@ -310,7 +311,7 @@ async def test_a_list_is_loaded_as_a_whole_and_its_age_opens_the_gate(pool: Pool
             await do_not_call.load_list(conn, "us-national-dnc", numbers("12"), source="file", now=NOON)
         with pytest.raises(Conflict):
             await do_not_call.load_list(conn, "own", numbers(), source="file", now=NOON)
-        project = await a_project(pool, zone="America/New_York")
+        project = await a_project(pool, zone="America/New_York", safe_harbour="acme")
         await choose(conn, project.id, [PackRef(pack="us-telemarketing", version="2026.1")], now=NOON)
     assert await do_not_call.contains(pool, two, now=NOON)
     assert await do_not_call.contains(pool, own, now=NOON)

@@ -9,7 +9,7 @@ import pytest
 
 from campaigns.release import EndedAttempt, finish
 from dialer.domain.roles import Role
-from tests.builders import a_project, an_attempt
+from tests.builders import a_lead, a_project, an_attempt
 from tests.web.conftest import House
 
 CONTRACT = {
@@ -61,6 +61,40 @@ async def test_the_budget_says_what_is_used_and_left_and_where_the_day_ends(hous
     assert (shown["share"], shown["standing"], shown["at_limit"]) == ("0.5000", "free", "one_to_one")
     assert shown["since"][11:] == "00:00:00Z"
     assert shown["projected"]["answered"] >= 4
+
+
+async def test_a_pack_in_force_is_what_the_budget_shows_and_why_names_its_line(house: House) -> None:
+    manager = await house.person(Role.PROJECT_MANAGER)
+    lax: dict[str, Any] = {
+        "abandonment_cap": "1",
+        "abandonment_within_ms": 10_000,
+        "safe_harbour": "acme",
+        "abandonment_at_limit": "stop",
+    }
+    project = await a_project(house.pool, mode="predictive", **lax)
+    lead_id = await a_lead(house.pool, project.id)
+    packs = {"packs": [{"pack": "uk-ofcom", "version": "2026.1"}]}
+    assert (await manager.ask("PUT", f"/projects/{project.id}/rule-packs", packs)).status == 200
+    await house.pool.execute(
+        "insert into answered_calls (project_id, quarter, outcome, wait_ds, calls) values ($1, quarter_of($2), 'abandoned', 0, 40)",
+        project.id,
+        house.clock() - timedelta(minutes=20),
+    )
+    shown = await manager.get(f"/projects/{project.id}/abandonment")
+    assert (shown["cap"], shown["period"], shown["abandoned"], shown["left"], shown["standing"]) == (
+        "0.03",
+        "hours_24",
+        40,
+        -39,
+        "stopped",
+    )
+    assert shown["rules"] == ["uk-ofcom@2026.1#abandonment"]
+    assert "uk-ofcom@2026.1#abandonment" in shown["definition"]
+    assert shown["must_hear"].startswith("Hello. {name} tried to call you.")
+    said = await manager.get(f"/leads/{lead_id}/gates")
+    line = next(gate for gate in said["gates"] if gate["gate"] == "abandonment")
+    assert (line["passed"], line["rule"]) == (False, "uk-ofcom@2026.1#abandonment")
+    assert "40 of 40 answered calls were abandoned" in line["reason"]
 
 
 @pytest.mark.parametrize(

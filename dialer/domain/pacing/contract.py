@@ -41,6 +41,14 @@ class Standing(StrEnum):
     STOPPED = "stopped"
 
 
+_STRICTNESS: Final = (Standing.STOPPED, Standing.COVERED, Standing.FREE)
+
+
+def strictness(standing: Standing, left: int, cap: Decimal) -> tuple[int, int, Decimal]:
+    """Of several contracts the one with the least of this binds."""
+    return _STRICTNESS.index(standing), left, cap
+
+
 @dataclass(frozen=True, slots=True)
 class AnsweredCall:
     """What is kept of an answered call that is over. `wait_ds`: tenths of a second until the agent, begun ones count whole; 0: none came."""
@@ -79,6 +87,7 @@ class AbandonmentContract:
     false_machine_rate: Decimal = Decimal(
         0
     )  # share of those taken for machines that counts as people who were abandoned
+    rules: tuple[str, ...] = ()  # lines of rule packs that it comes from, by name; the rest is the project's own
 
     def __post_init__(self) -> None:
         for share in (self.cap, self.false_machine_rate):

@@ -9,7 +9,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from dialer.db.abandonment import budget_of_project, contract_of
+from campaigns.abandonment import share_rules
+from dialer.db.abandonment import budgets_of_project, strictest
 from dialer.engine.contract_words import contract_in_words
 from dialer.web.api import operation
 from dialer.web.call import Call
@@ -40,11 +41,14 @@ class ProjectedBudget(Out):
 
 
 class AbandonmentBudget(Out):
-    """A contract with its budget, by the calls that are over."""
+    """The contract that binds now, with its budget, by the calls that are over."""
 
     project_id: UUID
-    definition: str = Field(description="The contract in words.")
+    definition: str = Field(description="The contract in words; where several must be kept, all of them.")
     definition_zh: str
+    rules: list[str] = Field(description="Lines of rule packs that it comes from; none: it is the project's own.")
+    must_hear: str = Field(description="What the strictest line wants abandoned callers to hear; empty: no pack says.")
+    must_hear_zh: str
     cap: Decimal
     period: AbandonmentPeriod
     at_limit: AtAbandonmentLimit
@@ -67,18 +71,23 @@ class AbandonmentBudget(Out):
     "GET", "/projects/{project_id}/abandonment", roles=REPORT_READERS, summary="What is left of the abandonment budget"
 )
 async def get_abandonment(call: Call, project_id: UUID) -> AbandonmentBudget:
-    """The contract itself is changed with the project (`abandonment_...`); the engine takes it at its next decision."""
+    """The project's own contract is changed with it (`abandonment_...`); the engine takes it at its next decision. Rule packs can only make it stricter."""
     async with call.connection() as conn:
         project = await there(conn, project_id)
-        budget = await budget_of_project(conn, project, call.now)
-    words = contract_in_words(contract_of(project), project.safe_harbour)
+        kept = await budgets_of_project(conn, project, call.now)
+    words = [contract_in_words(one.contract, project.safe_harbour) for one in kept]
+    contract, budget = (binding := strictest(kept)).contract, binding.budget
+    message = next((rule.line for rule in share_rules(project, call.now)), None)
     projected = budget.projected
     return AbandonmentBudget(
         project_id=project.id,
-        definition=words.en,
-        definition_zh=words.zh,
-        cap=project.abandonment_cap,
-        period=AbandonmentPeriod(project.abandonment_period.value),
+        definition=" ".join(one.en for one in words),
+        definition_zh="".join(one.zh for one in words),
+        rules=list(contract.rules),
+        must_hear=message.message_en if message else "",
+        must_hear_zh=message.message_zh if message else "",
+        cap=contract.cap,
+        period=AbandonmentPeriod(contract.period.value),
         at_limit=AtAbandonmentLimit(project.abandonment_at_limit.value),
         safe_harbour=project.safe_harbour,
         since=budget.span.since,

@@ -9,8 +9,10 @@ from uuid import UUID
 
 from aiohttp import web
 
+from campaigns.abandonment import agent_wait_ms
 from campaigns.projects import Project
 from dialer.db import measured_times, simulations
+from dialer.db.abandonment import contracts_of
 from dialer.db.sql import Connection
 from dialer.domain.errors import BadRequest, Conflict, Unavailable
 from dialer.domain.pacing import Mode
@@ -114,8 +116,8 @@ async def _job(call: Call, conn: Connection, project: Project, body: NewSimulati
         days=body.days,
         modes=tuple(Mode(mode.value) for mode in body.modes),
         ratio=float(project.ratio) if body.ratio is None else body.ratio,
-        cap=float(project.abandonment_cap) if body.cap is None else body.cap,
-        agent_wait_s=project.agent_wait_ms / 1000,
+        cap=float(min(one.cap for one in contracts_of(project, call.now))) if body.cap is None else body.cap,
+        agent_wait_s=agent_wait_ms(project, call.now) / 1000,
         leads=body.leads,
     )
 

@@ -23,6 +23,7 @@ from campaigns.rules.ruleset import RuleSet, combine
 from campaigns.sql import OneConnection
 from campaigns.states import ProjectState
 from dialer.db import audit_trail
+from dialer.db.abandonment import shares_of
 from dialer.domain.errors import BadRequest, WaihuError
 from dialer.web.api import operation
 from dialer.web.call import Call
@@ -129,7 +130,8 @@ async def _question(
     project = await there(conn, project_id)
     at = query.at
     if at is None or at >= call.now:
-        return Question(project=project, now=call.now, lead_id=lead_id, number=number)
+        shares = await shares_of(conn, project, call.now)
+        return Question(project=project, now=call.now, lead_id=lead_id, number=number, shares=shares)
     then, changed = await audit_trail.project_at(conn, project_id, at)
     state = None if then is None else ProjectState(then)
     return Question(

@@ -118,6 +118,11 @@ SITUATIONS: dict[str, tuple[Situation, Asked, str | None]] = {
     "a pack that cannot be read": (cannot_be_read, Asked.RULE_PACK, None),
     "rings too short": (sql("update projects set ring_timeout_s = 10"), Asked.RING_TIME, "uk-ofcom@2026.1#ring-15-seconds"),
     "a registry was never loaded": (pack("cn-insurance"), Asked.REGISTRY, "cn-insurance@2026.1#refusals-looked-up"),
+    "no message for whoever gets no agent": (
+        rule("abandonment", limit=0.03, period="day", message_en="x", message_zh="x"),
+        Asked.ABANDONMENT,
+        "test@1#",
+    ),
     "the lead is done": (sql("update leads set state = 'done'"), Asked.LEAD, None),
     "the lead is exhausted": (sql("update leads set state = 'exhausted'"), Asked.LEAD, None),
     "outside the project's filter": (sql("update leads set held = true"), Asked.SUPPLY, None),

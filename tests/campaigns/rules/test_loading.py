@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from campaigns.errors import BadInput
 from campaigns.rules.calendar import Day
 from campaigns.rules.loading import MAX_BYTES, read_pack, shipped
-from campaigns.rules.ruleset import combine, limits
+from campaigns.rules.ruleset import abandonment_lines, combine, limits
 
 HEAD = """
 pack = "mine"
@@ -63,10 +64,11 @@ def test_every_line_of_a_shipped_pack_has_its_source_and_does_what_its_tests_say
 
 def test_the_american_pack_gives_the_values_of_its_abandonment_contract() -> None:
     pack = read_pack(shipped()["us-telemarketing", "2026.1"])
-    found = limits(combine([pack]), date(2026, 6, 1), "predictive")
-    assert (str(found.abandonment), sorted(found.periods), found.ring_least_s) == ("0.03", ["30_days"], 15)
-    assert found.within_s == 2
-    assert "{number}" in found.message_en
+    rules, day = combine([pack]), date(2026, 6, 1)
+    [found] = abandonment_lines(rules, day, "predictive")
+    assert (str(found.line.limit), found.line.period, found.line.within_s) == ("0.03", "30_days", Decimal(2))
+    assert limits(rules, day, "predictive").ring_least_s == 15
+    assert "{number}" in found.line.message_en
 
 
 def test_the_chinese_calendar_knows_holidays_and_made_up_working_days() -> None:

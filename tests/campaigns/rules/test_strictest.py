@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from campaigns.rules.facts import PastCall, Subject
 from campaigns.rules.judge import Refusal
-from campaigns.rules.ruleset import Finding, combine, findings, first_refusal, limits
+from campaigns.rules.ruleset import Finding, abandonment_lines, combine, findings, first_refusal, limits
 from campaigns.rules.schema import Pack
 from tests.campaigns.rules.packs import NOON, PROJECT, a_line, a_pack, a_subject, a_window
 
@@ -142,7 +142,8 @@ def test_the_strictest_values_of_all_packs_are_taken() -> None:
         ]
     )
     found = limits(rules, date(2026, 6, 1), "predictive")
-    assert (found.abandonment, found.message_en) == (Decimal("0.01"), "strict")
+    strictest, _lax = abandonment_lines(rules, date(2026, 6, 1), "predictive")
+    assert (strictest.line.limit, strictest.line.message_en) == (Decimal("0.01"), "strict")
     assert (found.ring_least_s, found.ring_most_s) == (20, 60)
 
 
