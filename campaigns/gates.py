@@ -8,7 +8,7 @@ What belongs to a single lead (caps, do-not-call, a live call) is in the claimin
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 from typing import Final
@@ -55,9 +55,14 @@ class Verdict:
     rule: Rule | None = None
 
 
-def decide(project: Project, now: datetime) -> Verdict:
-    """May this project place a call at `now`? The first gate that objects decides; what cannot be evaluated objects."""
-    return next(objections(project, now), None) or Verdict(allowed=True, gate=Gate.OPEN, reason="The project may dial.")
+def decide(project: Project, now: datetime, mode: DialMode | None = None) -> Verdict:
+    """May this project place a call at `now`? The first gate that objects decides; what cannot be evaluated objects.
+
+    `mode`: how this call comes about, where that is not the project's own way; lines of rule packs may be for some modes alone.
+    """
+    return next(objections(_dialled(project, mode), now), None) or Verdict(
+        allowed=True, gate=Gate.OPEN, reason="The project may dial."
+    )
 
 
 def objections(project: Project, now: datetime) -> Iterator[Verdict]:
@@ -146,8 +151,13 @@ def unheard(rule: ShareRule) -> str:
     )
 
 
-def openings(project: Project, now: datetime) -> Openings:
-    """The zones in which the project's rules let calls be placed now; what cannot be evaluated is shut and looked at again in an hour."""
+def _dialled(project: Project, mode: DialMode | None) -> Project:
+    return project if mode in (None, project.mode) else replace(project, mode=mode)
+
+
+def openings(project: Project, now: datetime, mode: DialMode | None = None) -> Openings:
+    """The zones in which the project's rules let calls be placed now; what cannot be evaluated is shut and looked at again in an hour. `mode`: as in `decide`."""
+    project = _dialled(project, mode)
 
     def opens(zone: str) -> datetime | None:
         subject = Subject(

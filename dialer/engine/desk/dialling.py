@@ -162,7 +162,7 @@ class Dialling:
             raise Conflict("project_in_trial", "Its trial is under way: only leads of the sample are called.")
         if not agent.seated:
             raise Conflict("no_seat", "Your softphone is not connected. Wait until it is called again.")
-        self.check_gates(project)
+        self.check_gates(project, mode)
         trunk = project.trunk
         if trunk is None or not self._projects.runs_here(project):
             raise Conflict("project_not_here", "The project is not running over a trunk of this node.")
@@ -214,7 +214,7 @@ class Dialling:
                 agent_id=agent.agent_id,
                 device_id=agent.device_id,
                 holder=self._run_id,
-                openings=gates.openings(project, now),
+                openings=gates.openings(project, now, mode),
             )
             claimed = await claim_number(conn, request, lead_id=lead_id, number=number)
             self._budgets.take(project, claimed.caller_number, at_s)
@@ -227,12 +227,12 @@ class Dialling:
         if agent.state not in MAY_DIAL:
             raise Conflict("agent_busy", f"You are in state {agent.state}; end that first.", state=agent.state.value)
 
-    def check_gates(self, project: Project) -> None:
-        """Errors: Unavailable for what is away, Conflict with the gate's word."""
+    def check_gates(self, project: Project, mode: DialMode) -> None:
+        """Of a call that comes about in this way. Errors: Unavailable for what is away, Conflict with the gate's word."""
         if (obstacle := self._obstacle()) is not None:
             limit, reason = obstacle
             raise Unavailable(f"{limit.value}_away", f"Nothing can be dialled now: {reason}.")
-        verdict = gates.decide(project, self._clock.now())
+        verdict = gates.decide(project, self._clock.now(), mode)
         if not verdict.allowed:
             raise Conflict(str(verdict.gate.value), verdict.reason)
 

@@ -49,7 +49,7 @@ class Previewing:
             raise Conflict("lead_shown", "A lead is shown to you: dial it, or skip it with a reason.")
         with client_errors():
             project = await self._projects.get(command.project_id)
-        self._dialling.check_gates(project)
+        self._dialling.check_gates(project, DialMode.PREVIEW)
         now = self._clock.now()
         with client_errors():
             async with self._pool.acquire(timeout=5) as conn:
@@ -60,7 +60,7 @@ class Previewing:
                     agent_id=agent.agent_id,
                     now=now,
                     until=until,
-                    openings=gates.openings(project, now),
+                    openings=gates.openings(project, now, DialMode.PREVIEW),
                 )
         if lead is None:
             raise Conflict("no_lead", "No lead of this project can be called now.")
