@@ -86,11 +86,17 @@ async def wake(conn: Connection, now: datetime) -> list[CallerNumber]:
     return [caller_number(row) for row in await conn.fetch(_WAKE, now)]
 
 
+_TODAY = "($8::timestamptz at time zone n.zone)::date"
+_BEGINS = "coalesce($5::integer, $6::integer) is not null and n.max_per_day is null and n.cool_after_calls is null"
+# What a number showed today is counted with each call only while it has a limit by days or a cool-down: when it gets one, the calls of the day so far are counted.
 _SET_LIMITS = f"""
-update caller_numbers
+update caller_numbers n
 set max_channels = $2, max_cps = $3, max_per_hour = $4, max_per_day = $5, cool_after_calls = $6, cool_min = $7, used_since_cool = 0,
-    cools_until = case when $7::integer is not null then cools_until end
-where id = $1 returning {COLUMNS}
+    cools_until = case when $7::integer is not null then n.cools_until end,
+    used_on = case when {_BEGINS} then {_TODAY} else n.used_on end,
+    used_today = case when {_BEGINS} then (select count(*) from attempts a where a.id >= uuid7_floor({_TODAY}::timestamp at time zone n.zone)
+                                           and a.caller_number = n.number) else n.used_today end
+where n.id = $1 returning {COLUMNS}
 """
 
 
@@ -104,13 +110,24 @@ async def set_limits(
     max_per_day: int | None = None,
     cool_after_calls: int | None = None,
     cool_min: int | None = None,
+    now: datetime,
 ) -> CallerNumber:
-    """What the number may carry: all are set; None: no limit. Errors: BadInput `cool_down_half`; Missing `caller_number_unknown`."""
+    """What the number may carry: all are set; None: no limit. A limit by days counts what the number showed that day before it was set, but for
+    calls that are being claimed in that moment; to count them the attempts of the day are read once. Errors: BadInput `cool_down_half`; Missing `caller_number_unknown`.
+    """
     if (cool_after_calls is None) != (cool_min is None):
         raise BadInput("cool_down_half", "A cool-down needs both: after how many calls, and for how many minutes.")
     return _there(
         await conn.fetchrow(
-            _SET_LIMITS, caller_number_id, max_channels, max_cps, max_per_hour, max_per_day, cool_after_calls, cool_min
+            _SET_LIMITS,
+            caller_number_id,
+            max_channels,
+            max_cps,
+            max_per_hour,
+            max_per_day,
+            cool_after_calls,
+            cool_min,
+            now,
         )
     )
 

@@ -94,7 +94,7 @@ async def put_caller_number_limits(call: Call, caller_number_id: UUID, body: Cal
     """Calls at once, new calls a second, in any hour and in a day, and when it cools down; calls that are under way go on."""
     wanted = body.model_dump()
     async with call.transaction() as conn:
-        row = await caller_numbers.set_limits(conn, caller_number_id, **wanted)
+        row = await caller_numbers.set_limits(conn, caller_number_id, **wanted, now=call.now)
         await call.audit(conn, "caller_number_limited", "caller_number", caller_number_id, **wanted)
     await told(call, caller_number_id)
     return shown(row)

@@ -172,10 +172,34 @@ async def test_day_cap_ends_with_the_day_of_the_numbers_own_zone(pool: Pool) -> 
     assert made == [1, 1, 0, 1, 1], "NOON is noon in Shanghai, whose day the number's is"
 
 
+@pytest.mark.parametrize("cooled_before", [False, True])
+async def test_day_cap_that_is_set_at_midday_counts_what_the_number_showed_in_the_morning(
+    pool: Pool, cooled_before: bool
+) -> None:
+    project = await a_project(pool, zone="UTC")
+    number = project.caller_numbers[0]
+    for _ in range(9):
+        await a_lead(pool, project.id)
+    night = datetime(2026, 5, 31, 15, 59, tzinfo=UTC)  # a minute before the first of June in Shanghai
+    assert [await claimed_at(pool, project, night + timedelta(minutes=n)) for n in range(4)] == [1, 1, 1, 1]
+    if cooled_before:
+        await limited(pool, number, cool_after_calls=50, cool_min=1)
+    await limited(pool, number, max_per_day=4)
+    assert [await claimed_at(pool, project, NOON) for _ in range(2)] == [1, 0]
+    await limited(pool, number)
+    assert await claimed_at(pool, project, NOON) == 1
+    await limited(pool, number, max_per_day=4)
+    assert await claimed_at(pool, project, NOON) == 0
+
+
+async def limited(pool: Pool, number: CallerNumber, **limits: int) -> None:
+    await caller_numbers.set_limits(pool, number.id, max_channels=None, max_cps=None, max_per_hour=None, now=NOON, **limits)  # fmt: skip
+
+
 async def test_number_cools_down_after_its_calls_and_is_shown_again_when_that_is_over(pool: Pool) -> None:
     project = await a_project(pool)
     number = project.caller_numbers[0]
-    await caller_numbers.set_limits(pool, number.id, max_channels=None, max_cps=None, max_per_hour=None, cool_after_calls=3, cool_min=10)  # fmt: skip
+    await limited(pool, number, cool_after_calls=3, cool_min=10)
     for _ in range(20):
         await a_lead(pool, project.id)
     assert len(await claim(pool, a_request(project, 2))) == 2

@@ -15,7 +15,7 @@ from dialer.db import nodes
 from dialer.db.nodes import NodeLimits
 from dialer.domain.commands import ReloadProject
 from dialer.domain.states import AgentState
-from tests.builders import NODE, a_trunk
+from tests.builders import NODE, NOON, a_trunk
 from tests.integration.engine.conftest import Stage
 
 pytestmark = pytest.mark.services
@@ -161,7 +161,7 @@ async def test_hourly_limit_of_a_caller_number_holds_over_a_restart(stage: Stage
     await stage.start()
     project = await stage.project()
     [number] = project.caller_numbers
-    await caller_numbers.set_limits(stage.pool, number.id, max_channels=None, max_cps=None, max_per_hour=2)
+    await caller_numbers.set_limits(stage.pool, number.id, max_channels=None, max_cps=None, max_per_hour=2, now=NOON)
     await stage.engine.execute(ReloadProject(project_id=project.id))
     await stage.leads(project, 5)
     agent_ids = await agents(stage, 3, project)
