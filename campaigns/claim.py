@@ -30,6 +30,7 @@ from campaigns.states import DialMode
 MAX_CLAIM: Final = 500
 _ROUNDS: Final = 6
 _PUT_ASIDE_SCAN: Final = 64
+_PUT_ASIDE_GROWTH: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,17 +69,23 @@ class ClaimedLead:
     import_id: UUID | None = None  # the list it came with; a lead that an agent asked for by its number does not say
 
 
-async def claim(conn: Connection, request: ClaimRequest) -> list[ClaimedLead]:
+class Claimed(list[ClaimedLead]):
+    """What a claim has taken. `more`: it came to its end while it put leads aside, so those behind them were not looked at yet: claim again at once."""
+
+    more: bool = False
+
+
+async def claim(conn: Connection, request: ClaimRequest) -> Claimed:
     """Take the next leads of a running project; fewer than asked for, or none, when there are no more that may be dialled now.
 
-    Each round is one statement and one transaction; a second round comes only when leads were put aside. Inside a transaction of the caller it must be
+    Each round is one statement and one transaction; a second round comes only when leads were put aside, and looks at more of them. Inside a transaction of the caller it must be
     the only thing, and a refusal undoes it.
     Leads whose zone is not open stay where they are and cost nothing. When the answer is lost with the connection, nothing is known: the attempts, if any, are found by their ids.
     Fewer also when the caller numbers are used up first. Errors: Refused `caller_number_refused` (none of the offered numbers may be shown now: nothing was
     claimed); BadInput `claim_malformed`; NotEvaluable `project_zone_unknown`.
     """
     _check(request)
-    claimed: list[ClaimedLead] = []
+    claimed = Claimed()
     waiting = list(request.attempt_ids)
     scan = len(waiting)
     for _ in range(_ROUNDS):
@@ -115,7 +122,10 @@ async def claim(conn: Connection, request: ClaimRequest) -> list[ClaimedLead]:
             waiting.remove(row["attempt_id"])
         if not waiting or (not again and (len(rows) == len(taken) or rows[0]["seen"] < scan)):
             break
-        scan = len(waiting) if again else max(len(waiting), _PUT_ASIDE_SCAN)
+        aside = min(MAX_CLAIM, max(_PUT_ASIDE_SCAN, _PUT_ASIDE_GROWTH * scan))
+        scan = len(waiting) if again else max(len(waiting), aside)
+    else:
+        claimed.more = True
     return claimed
 
 

@@ -17,7 +17,7 @@ import structlog
 
 from campaigns import gates
 from campaigns.caller_numbers.number import Offer
-from campaigns.claim import ClaimedLead, ClaimRequest, claim
+from campaigns.claim import Claimed, ClaimRequest, claim
 from campaigns.errors import CampaignError
 from campaigns.openings import Openings
 from campaigns.projects import Project
@@ -251,7 +251,7 @@ class Placing:
         )
 
     async def _claim_and_send(self, project: Project, trunk: Trunk, count: int) -> tuple[int, Limit | None, str]:
-        claimed: list[ClaimedLead] = []
+        claimed = Claimed()
         attempt_ids: tuple[UUID, ...] = ()
         try:
             async with asyncio.timeout(_CLAIM_WAIT_S), self._budgets.claiming, self._pool.acquire(timeout=2) as conn:
@@ -282,7 +282,7 @@ class Placing:
         short = len(claimed) < asked
         why = _out_of_leads(request.openings)
         if short:
-            self._nothing_before[project.id] = self._clock.monotonic() + self._config.tick_s, *why
+            self._rest(project, claimed, *why)
         mode = Mode(project.mode.value)
         self._snapshots.contexts.claimed(project.id, claimed)
         begun = [self._sending.begin(project, lead, mode) for lead in claimed]
@@ -298,6 +298,13 @@ class Placing:
             return len(begun), None, ""
         full = project.mode is DialMode.TRIAL and await self._sample_is_full(project)
         return len(begun), *((Limit.SAMPLE, "") if full else why)
+
+    def _rest(self, project: Project, claimed: Claimed, limit: Limit, reason: str) -> None:
+        """Nothing more can be had before the next tick, unless it is only that leads at the front may not be dialled: those behind do not wait for them."""
+        if claimed.more:
+            self.wake()
+        else:
+            self._nothing_before[project.id] = self._clock.monotonic() + self._config.tick_s, limit, reason
 
     async def _sample_is_full(self, project: Project) -> bool:
         """A claim for a trial got less than it asked for: its row says whether any place is left."""

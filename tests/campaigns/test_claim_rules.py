@@ -18,7 +18,7 @@ from campaigns.projects import Project
 from campaigns.release import EndedAttempt, finish
 from campaigns.rule_packs import PackRef, add_pack, choose
 from campaigns.sql import Pool
-from campaigns.states import LeadState
+from campaigns.states import DialMode, LeadState
 from tests.builders import NOON, a_lead, a_number, a_project, a_request
 
 pytestmark = pytest.mark.services
@@ -67,7 +67,7 @@ async def under(pool: Pool, project: Project, *rules: str, name: str = "test", a
 
 def asking(project: Project, at: datetime, **changes: Any) -> ClaimRequest:
     """A request as an engine makes it, with the zones judged by the project's rules."""
-    return a_request(project, now=at, openings=gates.openings(project, at), **changes)
+    return a_request(project, now=at, openings=gates.openings(project, at, changes.get("mode")), **changes)
 
 
 async def called(pool: Pool, project: Project, at: datetime, *, outcome: str = "busy", **ended: Any) -> UUID | None:
@@ -322,6 +322,53 @@ async def test_a_list_is_loaded_as_a_whole_and_its_age_opens_the_gate(pool: Pool
     assert late.gate is gates.Gate.NOT_EVALUABLE
     assert late.rule is not None
     assert late.rule.line.id == "national-registry"
+
+
+async def unconsented(pool: Pool, project: Project, count: int) -> None:
+    """Leads at the front of a list that nobody may call."""
+    await pool.execute(
+        "insert into leads (project_id, number, priority) select $1, '+86137' || lpad(g::text, 8, '0'), 9 from generate_series(1, $2) g",
+        project.id,
+        count,
+    )
+
+
+async def agreed(pool: Pool, number: str) -> None:
+    await consents.grant(pool, number, scope="marketing", evidence="form", granted_at=NOON, now=NOON)
+
+
+async def test_many_leads_without_consent_at_the_front_do_not_keep_the_next_from_being_called(pool: Pool) -> None:
+    project = await under(pool, await a_project(pool), a_rule("consent", scope="marketing"))
+    await unconsented(pool, project, 1200)
+    good = await a_lead(pool, project.id)
+    await agreed(pool, await pool.fetchval("select number from leads where id = $1", good))
+    found = await claim(pool, asking(project, NOON))
+    assert ([one.lead_id for one in found], found.more) == ([good], False)
+
+
+async def test_a_claim_says_whether_it_came_to_the_end_of_the_leads_that_may_not_be_called(pool: Pool) -> None:
+    project = await under(pool, await a_project(pool), a_rule("consent", scope="marketing"))
+    await unconsented(pool, project, 2500)
+    first = await claim(pool, asking(project, NOON))
+    assert (list(first), first.more) == ([], True)
+    second = await claim(pool, asking(project, NOON))
+    assert (list(second), second.more) == ([], False)
+    assert await pool.fetchval("select count(*) from leads where next_at = $1", NOON + timedelta(hours=1)) == 2500
+
+
+async def test_a_window_for_calls_by_hand_holds_them_in_a_project_that_dials_by_itself_and_holds_nothing_else(
+    pool: Pool,
+) -> None:
+    window = a_rule("window", modes=["manual"], days=["mon", "tue"], open=["09:00-10:00"], unknown_zone="project", tests=(
+        '{ allowed = true, at = 2026-06-01T01:30:00Z, zone = "Asia/Shanghai" }, { allowed = false, at = 2026-06-01T20:00:00Z, zone = "Asia/Shanghai" }'
+    ))  # fmt: skip
+    project = await under(pool, await a_project(pool, zone="Asia/Shanghai"), window)
+    lead_id = await a_lead(pool, project.id)
+    by_hand = asking(project, NOON, mode=DialMode.MANUAL)
+    with pytest.raises(Refused) as refused:
+        await claim_number(pool, by_hand, lead_id=lead_id)
+    assert refused.value.error_id == "outside_window"
+    assert await claim(pool, asking(project, NOON))
 
 
 async def test_leads_are_called_in_their_own_hours_and_those_of_a_sleeping_zone_stay_where_they_are(pool: Pool) -> None:
