@@ -26,6 +26,7 @@ class AlarmKind(StrEnum):
     COMPLAINTS = "complaints"
     ABANDONMENT = "abandonment"
     ANSWERS = "answers"
+    RULES = "rules"
 
 
 _SAVE = """

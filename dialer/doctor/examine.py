@@ -18,6 +18,7 @@ from dialer.doctor import (
     postgres,
     programs,
     redis,
+    rules,
     trunks,
 )
 from dialer.doctor.finding import Check, Finding, fault
@@ -45,6 +46,7 @@ CHECKS: dict[str, Check] = {
     "cdr": cdr.file,
     "trunks": trunks.reachable,
     "certificates": certificates.of_caller_numbers,
+    "calling rules": rules.coming_to_an_end,
     "ports": faces.ports,
 }
 

@@ -27,7 +27,7 @@ class EngineConfig:
     journal_every_s: float = 0.05
     journal_bound: int = 20_000  # calls and agents with unwritten news before no new call is placed
     audit_every_s: float = 10.0
-    supply_alarm_every_s: float = 60.0
+    warnings_every_s: float = 60.0
     projects_every_s: float = 5.0
     action_deadline_s: float = 5.0
     seat_ring_s: float = 20.0

@@ -47,6 +47,7 @@ from dialer.engine.projects import Projects
 from dialer.engine.provision import Provision
 from dialer.engine.publishing import Publishing
 from dialer.engine.reconcile import Reconcile
+from dialer.engine.rule_watch import RuleWatch
 from dialer.engine.seats import Seats
 from dialer.engine.sending import Sending
 from dialer.engine.snapshots import Snapshots
@@ -84,6 +85,7 @@ class Parts:
     measures: ProjectMeasures
     alarms: Alarms
     stops: StopWatch
+    rule_watch: RuleWatch
     budgets: Budgets
     sending: Sending
     placing: Placing
@@ -177,6 +179,7 @@ def assemble(
     )
     alarms = Alarms(feed, metrics)
     stops = StopWatch(pool, projects, alarms, metrics, clock, again_s=config.tick_s)
+    rule_watch = RuleWatch(pool, alarms, clock)
     results = Results(pool, agents, clock)
     results.on_wrapped.append(stops.wrapped)
     previewing = Previewing(pool, projects, agents, dialling, tasks, clock)
@@ -245,6 +248,7 @@ def assemble(
         measures=measures,
         alarms=alarms,
         stops=stops,
+        rule_watch=rule_watch,
         budgets=budgets,
         sending=sending,
         placing=placing,

@@ -201,7 +201,7 @@ class Engine:
         keep("samples", self._upkeep.keep_samples)
         keep("supply", self._upkeep.keep_supply)
         keep("stops", parts.stops.run)
-        keep("supply alarm", self._upkeep.keep_supply_alarm)
+        keep("warnings", self._upkeep.keep_warning)
         keep("callbacks", self._upkeep.keep_callbacks)
         keep("departures", self._upkeep.keep_departures)
         keep("caller numbers", self._upkeep.keep_caller_numbers)

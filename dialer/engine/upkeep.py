@@ -106,13 +106,14 @@ class Upkeep:
             found = await watching.alarms(conn, open_only=True)
         self._parts.alarms.are([one for one in found if self._parts.projects.belongs_here(one.project_id)])
 
-    async def keep_supply_alarm(self) -> None:
-        """Say once that a project's data is about to run out, and once that it is not."""
+    async def keep_warning(self) -> None:
+        """Say once that a project's data, or its rules, are about to come to an end, and once that they are not."""
         while True:
-            await asyncio.sleep(self._config.supply_alarm_every_s)
+            await asyncio.sleep(self._config.warnings_every_s)
             for project in self._parts.projects.dialled_here():
                 try:
                     await self._look_at_supply(project.id)
+                    await self._parts.rule_watch.look(project)
                 except LOST:
                     break
 

@@ -14,6 +14,7 @@ from uuid import uuid4
 import asyncpg
 import pytest
 
+from campaigns.rule_packs import PackRef, add_pack, choose
 from campaigns.sql import Pool
 from dialer.doctor import (
     CHECKS,
@@ -29,6 +30,7 @@ from dialer.doctor import (
     keeping,
     names,
     programs,
+    rules,
 )
 from dialer.doctor import postgres as pg
 from dialer.doctor import redis as redis_check
@@ -40,7 +42,8 @@ from lab.redis import Redis
 from recorder.file_keys import FileKeys
 from recorder.keyring import KeySource
 from recorder.sealing import Seal
-from tests.builders import a_project
+from tests.builders import NOON, a_project
+from tests.campaigns.rules.test_loading import HEAD, RULE
 
 
 @pytest.fixture
@@ -115,6 +118,29 @@ async def test_certificates_that_ran_out_or_soon_will_are_told_and_retired_numbe
     assert "+861088880004" not in over.seen
     assert f"+861088880001 ({today + timedelta(days=10)})" in soon.seen
     assert "+861088880002" not in soon.seen
+
+
+# --- calling rules
+
+
+async def test_packs_in_use_that_end_soon_or_have_are_told_with_the_projects_that_would_stand_still(
+    settings: Settings, database_url: str, pool: Pool
+) -> None:
+    well = settings.model_copy(update={"database_url": database_url})
+    today = await pool.fetchval("select (now() at time zone 'Asia/Shanghai')::date")
+    assert levels(await rules.coming_to_an_end(well)) == {Level.OK}
+    for name, days, state in (("autumn", 10, "running"), ("winter", -1, "paused"), ("spring", 90, "running"), ("gone", -1, "completed")):  # fmt: skip
+        project = await a_project(pool, name=name)
+        head = HEAD.replace('"mine"', f'"{name}"') + f"effective_until = {today + timedelta(days=days)}\n"
+        async with pool.acquire() as conn:
+            await add_pack(conn, head + RULE, now=NOON)
+            await choose(conn, project.id, [PackRef(pack=name, version="1")], now=NOON)
+        await pool.execute("update projects set state = $2 where id = $1", project.id, state)
+    over, soon = await rules.coming_to_an_end(well)
+    assert (over.level, soon.level) == (Level.FAULT, Level.WARNING)
+    assert "winter@1" in over.seen
+    assert f"autumn@1 runs out on {today + timedelta(days=10)}" in soon.seen
+    assert "waihu rules use" in soon.do
 
 
 # --- PostgreSQL and Redis

@@ -120,9 +120,12 @@ class Dialling:
 
     def _may_place(self, project: Project) -> bool:
         at_s = self._clock.monotonic()
-        if at_s < self._rests_until.get(project.id, 0.0) or not gates.decide(project, self._clock.now()).allowed:
+        if at_s < self._rests_until.get(project.id, 0.0) or not self._open(project):
             return False
         return project.trunk is not None and self._room(project.trunk, at_s) >= 1
+
+    def _open(self, project: Project) -> bool:
+        return gates.decide(project, self._clock.now(), _kept_in(project)).allowed
 
     def _room(self, trunk: Trunk, at_s: float) -> float:
         budgets = self._budgets
@@ -135,7 +138,7 @@ class Dialling:
             [one for one in due if one.project_id == project.id],
             project_id=project.id,
             mode=_kept_in(project),
-            openings=gates.openings(project, now),
+            openings=gates.openings(project, now, _kept_in(project)),
             node=self._config.node,
             holder=self._run_id,
             now=now,

@@ -13,9 +13,11 @@ from campaigns.life.stop_rules import RuleKind, StopRule
 from campaigns.life.table import Life, Step
 from campaigns.life.watching import alarms, save_stop_rules
 from campaigns.projects import Project, load_project
+from campaigns.rule_packs import PackRef, add_pack, choose
 from dialer.domain.commands import ReloadProject, StartProject, WrapUp
 from dialer.domain.errors import Conflict
 from dialer.domain.states import AgentState
+from tests.campaigns.rules.test_loading import HEAD, RULE
 from tests.integration.engine.conftest import Stage
 
 pytestmark = pytest.mark.services
@@ -165,7 +167,7 @@ async def test_complaints_that_are_written_down_after_the_calls_stop_the_project
 
 
 async def test_data_that_runs_out_is_said_once_and_cleared_when_there_is_more(stage: Stage) -> None:
-    await stage.start(supply_alarm_every_s=0.05)
+    await stage.start(warnings_every_s=0.05)
     project = await stage.project()
     await stage.until(lambda: [one["kind"] for one in shown(stage)] == ["supply"], "the alarm")
     assert stage.engine.parts.metrics.alarms.labels(kind="supply")._value.get() == 1
@@ -175,6 +177,26 @@ async def test_data_that_runs_out_is_said_once_and_cleared_when_there_is_more(st
     assert len(kept) == 1
     assert kept[0].cleared_at is not None
     assert stage.engine.parts.metrics.alarms.labels(kind="supply")._value.get() == 0
+
+
+async def test_rules_that_come_to_an_end_are_said_once_with_their_day_and_cleared_by_newer_ones(stage: Stage) -> None:
+    await stage.start(warnings_every_s=0.05, projects_every_s=0.05)
+    project = await stage.project()
+    await stage.leads(project, 3)
+    now = datetime.now(UTC)  # noqa: TID251 - the engine's clock
+    ends = now.date() + timedelta(days=30)
+    async with stage.pool.acquire() as conn:
+        for version, until in (("1", f"effective_until = {ends}\n"), ("2", "")):
+            await add_pack(conn, HEAD.replace('version = "1"', f'version = "{version}"') + until + RULE, now=now)
+        await choose(conn, project.id, [PackRef(pack="mine", version="1")], now=now)
+    await stage.until(lambda: [one["kind"] for one in shown(stage)] == ["rules"], "the alarm")
+    assert {"pack": "mine@1", "ends": "pack", "day": ends.isoformat()}.items() <= shown(stage)[0]["detail"].items()
+    assert stage.engine.parts.metrics.alarms.labels(kind="rules")._value.get() == 1
+    async with stage.pool.acquire() as conn:
+        await choose(conn, project.id, [PackRef(pack="mine", version="2")], now=now)
+    await stage.until(lambda: not shown(stage), "the alarm cleared")
+    [kept] = await alarms(stage.pool, project.id)
+    assert kept.cleared_at is not None
 
 
 def _attempt(channel_id: str) -> Any:
