@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from campaigns.claim_sql import BLOCKED, FULL, PROJECT, PUT_OFF, RULES
+from campaigns.claim_sql import BLOCKED, FULL, OUT_OF_SAMPLE, PROJECT, PUT_ASIDE, PUT_OFF, RULES
 from campaigns.openings import Openings
 from campaigns.sql import Connection
 from campaigns.states import DialMode
@@ -74,21 +74,21 @@ project as (
 ),
 {RULES}
 front as materialized (
-    select l.id, l.number, l.region, l.attempts, coalesce(l.zone, '') as zone
+    select l.id, l.number, l.region, l.dialled, coalesce(l.zone, '') as zone
     from leads l
     where l.id = any ($3::bigint[]) and l.project_id = $1 and l.state = 'callback' and l.next_at <= $2
     order by l.id
     for no key update skip locked
 ),
 judged as materialized (
-    select f.id, shut.opens, coalesce(case when shut.zone is not null then 'outside_window' end, gate.blocked) as blocked
+    select f.id, shut.opens, coalesce(case when {OUT_OF_SAMPLE} then 'not_in_sample' when shut.zone is not null then 'outside_window' end, gate.blocked) as blocked
     from front f cross join project p cross join caps
     left join unnest($4::text[], $5::timestamptz[]) shut (zone, opens) on shut.zone = f.zone
-    left join lateral (select {BLOCKED.format(exhausted="f.attempts >= caps.attempts", full=FULL)}) gate on true
+    left join lateral (select {BLOCKED.format(exhausted="f.dialled >= caps.attempts", full=FULL)}) gate on true
 ),
 moved as (
     update leads l
-    set state = case when j.blocked in ('do_not_call', 'exhausted') then j.blocked else l.state end,
+    set state = {PUT_ASIDE},
         next_at = case when j.blocked in ('do_not_call', 'exhausted') then l.next_at when j.blocked = 'outside_window' then j.opens else {PUT_OFF} end
     from judged j cross join project p
     where l.id = j.id and j.blocked is not null

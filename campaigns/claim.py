@@ -159,7 +159,7 @@ async def _run(conn: Connection, statement: str, *arguments: object) -> list[Any
         try:
             return await conn.fetch(statement, *arguments)
         except asyncpg.NotNullViolationError as error:
-            if error.table_name not in {"callees", "projects", "caller_numbers"}:
+            if error.table_name not in {"callees", "projects", "caller_numbers", "dialled_numbers"}:
                 raise
             if last:
                 raise NotEvaluable(
@@ -180,6 +180,7 @@ async def _run(conn: Connection, statement: str, *arguments: object) -> list[Any
 
 _WHY: Final = {
     "node_lost": "This engine does not own its node at this moment; nothing was dialled.",
+    "not_in_sample": "The trial calls the leads of its sample and nobody else; this lead is not among them.",
     "project_not_running": "The project is not running; start it first.",
     "outside_window": "It is not the hour to call this number; see why for when it is.",
     "blind_region": "Numbers of this region are not called in this project.",
@@ -201,7 +202,7 @@ async def claim_number(
 
     The lead's own state, retry time and the project's number of attempts do not hold a person back; the rules, the caps, the do-not-call lists and a live
     call do.
-    Errors: Refused `node_lost`, `project_not_running`, `outside_window`, `do_not_call`, `region_unknown`, `blind_region`, `no_consent`, `exhausted`, `number_live`, `daily_cap`,
+    Errors: Refused `node_lost`, `project_not_running`, `not_in_sample` (in mode trial), `outside_window`, `do_not_call`, `region_unknown`, `blind_region`, `no_consent`, `exhausted`, `number_live`, `daily_cap`,
     `frequency_cap`, `caller_number_refused`; Missing `lead_unknown`; BadInput `claim_malformed`.
     """
     if len(request.attempt_ids) != 1 or (lead_id is None) == (number is None):

@@ -43,6 +43,7 @@ BLOCKED: Final = f"""
                 when exists (select from callees c where c.number = f.number and {{full}} is not null) then 'frequency_cap'
            end as blocked
 """  # noqa: S608 -- constants
+EXHAUSTED: Final = "f.attempts >= p.max_attempts or f.dialled >= caps.attempts"
 FULL: Final = """capped_until(c.called, c.projects, c.clients, c.answered, c.abandoned, $2, p.id, p.client, caps.most, caps.period_s, caps.counts, caps.reach)"""
 PUT_ASIDE: Final = "case when j.blocked in ('do_not_call', 'exhausted') then j.blocked else l.state end"
 """The state of a lead `l` that was judged (`j`), and below, when it is looked at again."""
@@ -55,6 +56,9 @@ PUT_OFF: Final = f"""
                                  when 'region_unknown' then $2::timestamptz + interval '1 hour'
                                  else $2::timestamptz + interval '1 minute' end
 """  # noqa: S608 -- constants
+OUT_OF_SAMPLE: Final = """
+                $8::text = 'trial' and not exists (select from trial_leads t where t.project_id = $1 and t.run = p.trial_run and t.lead_id = f.id)
+"""
 _KEPT = "(select count(*)::integer + 1 from unnest(c.called) t where t <= $2::timestamptz - interval '32 days')"
 _COUNTED = f"""
 counted as (                    -- null over a cap, judged by the row as it is now and not as this statement first saw it: the column refuses it, and with it the whole statement
@@ -93,10 +97,10 @@ project as (
 front as materialized (
     select l.*, row_number() over () as place
     from (
-        select l.id, l.number, l.attempts, l.region, l.place_id, l.last_caller_number
+        select l.id, l.number, l.attempts, l.dialled, l.region, l.place_id, l.last_caller_number
         from (select p.priority, p.zone, s.turn, s.earliest, s.latest from parts p cross join streams s where p.zone = any ($12::text[])) t
         cross join lateral (
-            select l.id, l.number, l.attempts, l.region, l.place_id, l.last_caller_number, l.next_at, l.rank
+            select l.id, l.number, l.attempts, l.dialled, l.region, l.place_id, l.last_caller_number, l.next_at, l.rank
             from leads l
             where l.project_id = $1 and l.priority = t.priority and coalesce(l.zone, '') = t.zone and l.next_at between t.earliest and t.latest
               and l.state in ('new', 'retry') and l.callback_agent_id is null and not l.held
@@ -110,8 +114,8 @@ front as materialized (
     ) l
 ),
 judged as materialized (
-    select f.id, f.number, f.place, f.place_id, f.last_caller_number, {BLOCKED.format(exhausted="f.attempts >= least(p.max_attempts, caps.attempts)", full=FULL)},
-           $8 = 'trial' and not exists (select from trial_leads t where t.project_id = $1 and t.run = p.trial_run and t.lead_id = f.id) as new_in_sample
+    select f.id, f.number, f.place, f.place_id, f.last_caller_number, {BLOCKED.format(exhausted=EXHAUSTED, full=FULL)},
+           {OUT_OF_SAMPLE} as new_in_sample
     from front f cross join project p cross join caps
 ),
 {OFFERS.format(numbers="$7", rooms="$14", uses="$15")}
@@ -164,6 +168,7 @@ moved as (
     update leads l
     set state = case when w.id is not null then 'in_flight' else {PUT_ASIDE} end,
         attempts = l.attempts + case when w.id is not null then 1 else 0 end,
+        dialled = l.dialled + case when w.id is not null then 1 else 0 end,
         last_attempt_at = case when w.id is not null then $2 else l.last_attempt_at end,
         last_caller_number = coalesce(w.caller_number, l.last_caller_number),
         next_at = case when w.id is not null or j.blocked in ('do_not_call', 'exhausted') then l.next_at else {PUT_OFF} end
@@ -188,7 +193,7 @@ project as (
 ),
 {RULES}
 lead as materialized (
-    select l.id, l.number, l.name, l.fields, l.region, l.attempts, coalesce(l.zone, '') as zone, l.place_id, l.last_caller_number
+    select l.id, l.number, l.name, l.fields, l.region, l.dialled, coalesce(l.zone, '') as zone, l.place_id, l.last_caller_number
     from leads l
     where l.project_id = $1 and (l.id = $3 or l.number = $11)
     for no key update
@@ -196,7 +201,8 @@ lead as materialized (
 target as materialized (
     select l.*, h.province, h.city from lead l left join places h on h.id = l.place_id
     union all
-    select null, $11, '', '{{}}'::jsonb, {REGION}, 0, coalesce(place.zone, ''), null, null, place.province, place.city
+    select null, $11, '', '{{}}'::jsonb, {REGION}, coalesce((select d.calls from dialled_numbers d where d.number = $11 and d.project_id = $1), 0),
+           coalesce(place.zone, ''), null, null, place.province, place.city
     from (select $11::text as number) n {PLACE_NOW.format(number="n.number")} where $11::text is not null and not exists (select from lead)
 ),
 {OFFERS.format(numbers="$7", rooms="$15", uses="$16")}
@@ -205,11 +211,12 @@ judged as materialized (
            case when $12::uuid is not null
                      and not exists (select from nodes n where n.name = $4 and n.holder = $12 and n.lease_until > clock_timestamp()) then 'node_lost'
                 when p.id is null then 'project_not_running'
+                when {OUT_OF_SAMPLE} then 'not_in_sample'
                 when f.zone <> all ($13::text[]) then 'zone_unjudged'
                 when f.zone = any ($14::text[]) then 'outside_window'
                 else coalesce(gate.blocked, case when best.number is null then 'caller_number_refused' end) end as blocked
     from target f left join project p on true cross join caps
-    left join lateral (select {BLOCKED.format(exhausted="f.attempts >= caps.attempts", full=FULL)}) gate on true
+    left join lateral (select {BLOCKED.format(exhausted="f.dialled >= caps.attempts", full=FULL)}) gate on true
     left join lateral (select o.number from offers o order by {PREFERENCE.format(lead="f", taken="0")} limit 1) best on true
 ),
 alive as (
@@ -227,8 +234,13 @@ written as (
 ),
 {SHOWN.format(written="written")},
 moved as (
-    update leads l set state = 'in_flight', attempts = l.attempts + 1, last_attempt_at = $2, last_caller_number = w.caller_number
+    update leads l set state = 'in_flight', attempts = l.attempts + 1, dialled = l.dialled + 1, last_attempt_at = $2, last_caller_number = w.caller_number
     from written w where l.id = w.lead_id
+),
+by_hand as (                    -- null when others have called it meanwhile as often as the rules allow: the column refuses it, and with it the whole statement
+    insert into dialled_numbers as d (number, project_id, calls)
+    select j.number, $1, 1 from judged j join written w on w.lead_id is null
+    on conflict (number, project_id) do update set calls = (select case when d.calls < caps.attempts then d.calls + 1 end from caps)
 )
 select j.id as lead_id, j.number, j.name, j.fields, j.zone, j.caller_number,
        coalesce(j.blocked, case when not exists (select from written) then 'number_live' end) as blocked

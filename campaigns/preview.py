@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from campaigns.claim_sql import BLOCKED, FULL, PROJECT, PUT_ASIDE, PUT_OFF, RULES
+from campaigns.claim_sql import BLOCKED, EXHAUSTED, FULL, PROJECT, PUT_ASIDE, PUT_OFF, RULES
 from campaigns.errors import Refused
 from campaigns.openings import Openings
 from campaigns.sql import Connection
@@ -50,10 +50,10 @@ project as (
 front as materialized (
     select l.*, row_number() over () as place
     from (
-        select l.id, l.number, l.attempts, l.region, nullif(l.next_at, '-infinity') as due_at
+        select l.id, l.number, l.attempts, l.dialled, l.region, nullif(l.next_at, '-infinity') as due_at
         from (select p.priority, p.zone, s.turn, s.earliest, s.latest from parts p cross join streams s where p.zone = any ($6::text[])) t
         cross join lateral (
-            select l.id, l.number, l.attempts, l.region, l.next_at, l.rank
+            select l.id, l.number, l.attempts, l.dialled, l.region, l.next_at, l.rank
             from leads l
             where l.project_id = $1 and l.priority = t.priority and coalesce(l.zone, '') = t.zone and l.next_at between t.earliest and t.latest
               and l.state in ('new', 'retry') and l.callback_agent_id is null and not l.held
@@ -69,7 +69,7 @@ front as materialized (
     ) l
 ),
 judged as materialized (
-    select f.id, f.place, f.due_at, {BLOCKED.format(exhausted="f.attempts >= least(p.max_attempts, caps.attempts)", full=FULL)}
+    select f.id, f.place, f.due_at, {BLOCKED.format(exhausted=EXHAUSTED, full=FULL)}
     from front f cross join project p cross join caps
 ),
 aside as (                      -- as in a claim: it does not stay at the front

@@ -100,6 +100,7 @@ judged as (
 moved as (
     update leads l
     set last_outcome = j.outcome,
+        dialled = l.dialled - case when j.outcome = 'not_sent' then 1 else 0 end,
         attempts = l.attempts - j.given_back,   -- it was never dialled, or the rule says that it does not count: as if it had not been claimed
         state = case when j.do_not_call then 'do_not_call'
                      when j.outcome = 'not_sent' then case when l.callback_agent_id is not null then 'callback' else 'retry' end
@@ -112,6 +113,11 @@ moved as (
     from judged j
     where l.id = j.lead_id and l.state = 'in_flight'
     returning j.id, l.state, l.next_at
+),
+undialled as (    -- a number that is no lead, and was never on the wire
+    update dialled_numbers d set calls = d.calls - n.calls
+    from (select number, project_id, count(*)::integer as calls from ended where lead_id is null and outcome = 'not_sent' group by 1, 2) n
+    where d.number = n.number and d.project_id = n.project_id
 ),
 tried as (        -- in a trial: does the call keep its lead's place in the sample?
     select e.project_id, p.trial_run as run, e.lead_id,

@@ -74,7 +74,7 @@ def _reason(first: int) -> str:
          when exists (select from unnest({at["scopes"]}) s (scope) where not exists (
               select from consents c where c.number = l.number and c.scope = s.scope and c.client in ('', p.client) and c.granted_at <= $2
                  and coalesce(c.expires_at, 'infinity') > $2 and coalesce(c.withdrawn_at, 'infinity') > $2)) then 'no_consent'
-         when l.attempts >= least(p.max_attempts, {at["attempts"]}) then 'exhausted'
+         when l.attempts >= p.max_attempts or l.dialled >= {at["attempts"]} then 'exhausted'
          when exists (select from live_attempts v where v.number = l.number) then 'number_live'
          when exists (select from callees c where c.number = l.number
                       and calls_on_day(c.called, ($2::timestamptz at time zone p.zone)::date, p.zone) >= p.daily_cap_per_number) then 'daily_cap'

@@ -27,7 +27,7 @@ KEPT: Final = timedelta(days=32)
 """How long the calls to a number are kept for counting."""
 
 _LEAD = """
-select id, number, state, zone, region, attempts, nullif(next_at, '-infinity') as next_at, callback_agent_id, created_at, held,
+select id, number, state, zone, region, attempts, dialled, nullif(next_at, '-infinity') as next_at, callback_agent_id, created_at, held,
        exists (select from supplies s where s.project_id = $1 and s.opened <> s.wanted) as judging
 from leads where project_id = $1 and (id = $2 or number = $3)
 """
@@ -46,6 +46,7 @@ select exists (select from do_not_call_areas where kind = 'region' and (client i
                and created_at <= $3 and coalesce(expires_at, 'infinity') > $3)
 """
 _ATTEMPTS_THEN = "select count(*) filter (where outcome is distinct from 'not_sent') from attempts where lead_id = $1 and created_at <= $2"
+_BY_HAND = "select calls from dialled_numbers where number = $1 and project_id = $2"
 _LIVE_NOW = "select created_at from live_attempts where number = $1"
 _LIVE_THEN = """
 select a.created_at from attempts a join leads l on l.id = a.lead_id
@@ -86,18 +87,21 @@ async def explain_number(conn: Connection, question: Question) -> Explanation:
     region = lead["region"] if lead else None
     entries = await conn.fetch(_LISTED, number, project.client, project.id, region, at)
     regions = await conn.fetchval(_REGIONS, project.client, project.id, at)
-    attempts = 0
-    if lead is not None:
-        attempts = lead["attempts"] if question.at is None else await conn.fetchval(_ATTEMPTS_THEN, lead["id"], at)
+    attempts = dialled = 0
+    if question.at is None:
+        attempts = lead["attempts"] if lead else 0
+        dialled = lead["dialled"] if lead else await conn.fetchval(_BY_HAND, number, project.id) or 0
+    elif lead is not None:
+        attempts = dialled = await conn.fetchval(_ATTEMPTS_THEN, lead["id"], at)
     live = await (conn.fetchval(_LIVE_NOW, number) if question.at is None else conn.fetchval(_LIVE_THEN, number, at))
     if question.at is not None:
         project = replace(project, rules=(await rules_of(conn, [project.id], at=at)).get(project.id, NO_RULES))
     subject = Subject(
         now=at, project_id=project.id, client=project.client, project_zone=project.zone, mode=project.mode.value, number=number,
-        zone=(lead["zone"] if lead else None) or None, region=region, attempts=attempts, past=tuple(PastCall(**row) for row in past), consents=consents,
+        zone=(lead["zone"] if lead else None) or None, region=region, attempts=dialled, past=tuple(PastCall(**row) for row in past), consents=consents,
         lists=project.lists_loaded, ring_s=project.ring_timeout_s,
     )  # fmt: skip
-    told = _Told(question, project, subject, lead, entries, regions and region is None, live)
+    told = _Told(question, project, subject, lead, attempts, entries, regions and region is None, live)
     return Explanation(at=at, project_id=project.id, lead_id=lead["id"] if lead else None, gates=tuple(told.gates()))
 
 
@@ -110,6 +114,7 @@ class _Told:
         project: Project,
         subject: Subject,
         lead: Any,
+        attempts: int,
         entries: Any,
         region_unknown: bool,
         live: Any,
@@ -118,6 +123,7 @@ class _Told:
         self._project = project
         self._subject = subject
         self._lead = lead
+        self._attempts_made = attempts
         self._entries = entries
         self._region_unknown = region_unknown
         self._live = live
@@ -223,7 +229,7 @@ class _Told:
             yield GateResult(gate=Asked.DO_NOT_CALL, passed=True, reason="It is on no list.")
 
     def _attempts(self) -> GateResult:
-        most, made = self._project.max_attempts, self._subject.attempts
+        most, made = self._project.max_attempts, self._attempts_made
         return GateResult(
             gate=Asked.ATTEMPTS, passed=made < most, reason=f"Called {made} times; the project allows {most}."
         )

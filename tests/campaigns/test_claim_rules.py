@@ -112,6 +112,44 @@ async def test_a_sliding_cap_holds_over_all_projects_of_a_client_and_ends_to_the
     assert await called(pool, one, NOON + timedelta(hours=1))
 
 
+@pytest.mark.parametrize("outcome", ["no_answer", "canceled"])
+async def test_at_most_so_many_calls_in_all_are_made_whatever_the_retry_rules_do_not_count(
+    pool: Pool, outcome: str
+) -> None:
+    project = await a_project(pool, max_attempts=50, daily_cap_per_number=50)
+    await pool.execute(
+        "update retry_rules set counts = false, max_times = 100, retry_after = '1 minute' where outcome = $1", outcome
+    )
+    project = await under(pool, project, a_rule("attempts", most=2))
+    lead_id = await a_lead(pool, project.id)
+    [lost] = await claim(pool, asking(project, NOON))
+    await finish(pool, [EndedAttempt(attempt_id=lost.attempt_id, outcome="not_sent", ended_at=NOON)])
+    made = [await called(pool, project, NOON + timedelta(hours=1 + n), outcome=outcome) for n in range(4)]
+    assert [one is not None for one in made] == [True, True, False, False], "what was never on the wire was no call"
+    lead = await leads.get_lead(pool, lead_id)
+    assert (lead.state, lead.attempts) == (LeadState.EXHAUSTED, 0)
+    assert await refusal(pool, project, NOON + timedelta(days=1), lead_id=lead_id) == "exhausted"
+
+
+async def test_a_number_that_is_no_lead_is_called_by_hand_as_often_as_a_lead_would_be(pool: Pool) -> None:
+    rule = a_rule("attempts", most=2)
+    project = await under(pool, await a_project(pool, daily_cap_per_number=50), rule)
+    free = await a_project(pool, daily_cap_per_number=50)
+    number = a_number()
+
+    async def by_hand(at: datetime, outcome: str = "no_answer", of: Project = project) -> None:
+        found = await claim_number(pool, asking(of, at), number=number)
+        ended = EndedAttempt(attempt_id=found.attempt_id, outcome=outcome, ended_at=at + timedelta(seconds=40))
+        await finish(pool, [ended])
+        await finish(pool, [ended])
+
+    await by_hand(NOON, "not_sent")
+    for hour in (1, 2):
+        await by_hand(NOON + timedelta(hours=hour))
+    assert await refusal(pool, project, NOON + timedelta(hours=3), number=number) == "exhausted"
+    await by_hand(NOON + timedelta(hours=3), of=free)
+
+
 async def test_answered_and_abandoned_calls_are_counted_apart(pool: Pool) -> None:
     project = await under(
         pool,

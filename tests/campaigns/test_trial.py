@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
-from campaigns import projects
-from campaigns.claim import claim
+from campaigns import gates, projects
+from campaigns.callbacks import due_callbacks, put_off
+from campaigns.claim import claim, claim_number
+from campaigns.errors import Refused
+from campaigns.life.freezing import figures_now
 from campaigns.life.intervals import Share
 from campaigns.projects import Project
 from campaigns.release import EndedAttempt, WrapUp, finish, wrap_up
@@ -90,6 +93,27 @@ async def test_a_sample_of_leads_reached_counts_answers_and_what_rings(pool: Poo
     await finish(pool, [busy, reached])
     assert await taken(pool, project) == 1
     assert len(await take(pool, project, 3)) == 1
+
+
+async def test_a_callback_of_a_trial_is_made_to_leads_of_its_sample_only(pool: Pool) -> None:
+    project = await a_trial(pool, leads=1, trial_size=1)
+    await begin_trial(pool, project.id, NOON - timedelta(hours=1))
+    [end] = await take(pool, project)
+    await finish(pool, [EndedAttempt(attempt_id=end.attempt_id, outcome="connected", ended_at=NOON, answered_at=NOON)])
+    sampled = await pool.fetchval("update leads set state = 'callback', next_at = $1 returning id", NOON)
+    stranger = await a_lead(pool, project.id, state="callback", next_at=NOON)
+    asked = a_request(project, mode=DialMode.TRIAL)
+    due = await due_callbacks(pool, lines=[(project.id, None)], now=NOON)
+    assert {one.lead_id for one in due} == {sampled, stranger}
+    openings = gates.openings(project, NOON)
+    kept = await put_off(pool, due, project_id=project.id, mode=DialMode.TRIAL, openings=openings, node="node-1", holder=None, now=NOON)  # fmt: skip
+    assert [one.lead_id for one in kept] == [sampled]
+    with pytest.raises(Refused) as refused:
+        await claim_number(pool, asked, lead_id=stranger)
+    assert refused.value.error_id == "not_in_sample"
+    await claim_number(pool, asked, lead_id=sampled)
+    found = await figures_now(pool, project.id)
+    assert (await taken(pool, project), found["attempted"], found["calls"]) == (1, 1, 2)
 
 
 async def test_a_new_sample_begins_empty_and_late_ends_of_the_old_one_do_not_count(pool: Pool) -> None:
