@@ -9,7 +9,7 @@ within seconds, in batches, one process at a time, and never holds up a call.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 
 BATCH: Final = 5_000
 CHECK_BATCH: Final = 20_000
+"""Rows, entries and heads that are looked at in one statement: none of them grows with the ledger."""
 _LOCK: Final = 0x5741_4948_5502
 _MOST_NAMED: Final = 100
+_BELOW_ALL: Final = -(2**63)  # a place, whatever was made of it
+_FIRST, _LAST_CALL = UUID(int=0), UUID(int=2**128 - 1)
 
 _TAKE = "select pg_try_advisory_xact_lock($1)"
 _LAST = "select position, hash from recording_events where position is not null order by position desc limit 1"
@@ -98,7 +101,15 @@ class Checked:
 _ENTRIES = f"""
 select {_BYTES} as entry, hash, position from recording_events e where position > $1 order by position limit $2
 """
-_COUNT = "select count(*) from recording_events where position is not null"
+# Signed heads with what the chain has in their place, oldest first.
+_SIGNED = """
+select h.position, h.hash, greatest(least(h.at, '9999-12-30 00:00+00'), '0001-01-02 00:00+00') as at, h.master, h.public_key, h.signature,
+       e.hash as chained
+from recording_heads h left join recording_events e on e.position = h.position
+where h.position > $1 order by h.position limit $2
+"""
+_AT = "select hash from recording_events where position = $1"
+_COUNT = "select count(*), max(position) from (select position from recording_events where position > $1 order by position limit $2) e"
 # An entry whose position is another now still comes after the one before it.
 _BROKEN = """
 (select attempt_id, line, 1 as choice from recording_events where position = $1)
@@ -106,17 +117,21 @@ union all (select attempt_id, line, 2 from recording_events where id > coalesce(
  order by id limit 1)
 order by choice limit 1
 """
+# A stretch of calls ends where this says, or with the last there is.
+_STRETCH = "select attempt_id from {table} where attempt_id {above} $1 order by attempt_id offset $2 limit 1"
 _CHANGED = """
 select r.attempt_id from recordings r
 left join lateral (select line from recording_events e where e.attempt_id = r.attempt_id order by e.id desc limit 1) e on true
-where e.line is distinct from recording_line(r) order by r.attempt_id limit $1
+where r.attempt_id {above} $1 and r.attempt_id <= $2 and e.line is distinct from recording_line(r) order by r.attempt_id limit $3
 """
 _VANISHED = """
 select e.attempt_id from recording_events e
-where e.line <> 'removed' and not exists (select from recordings r where r.attempt_id = e.attempt_id)
+where e.attempt_id {above} $1 and e.attempt_id <= $2 and e.line <> 'removed'
+  and not exists (select from recordings r where r.attempt_id = e.attempt_id)
   and not exists (select from recording_events n where n.attempt_id = e.attempt_id and n.id > e.id)
-order by e.attempt_id limit $1
+order by e.attempt_id limit $3
 """
+_ROWS: Final = (("recordings", _CHANGED), ("recording_events", _VANISHED))
 
 
 async def check(
@@ -127,18 +142,63 @@ async def check(
     on_entries: Callable[[int], None] = lambda _count: None,
 ) -> Checked:
     """Follow the whole chain, its heads, and the rows. `kept` is a head that was kept elsewhere: the chain must still hold it."""
-    signed = {head.position: head for head in await heads(conn, limit=1_000_000)}
-    wanted = {**signed, **({kept.position: kept} if kept else {})}
-    end, broken, bad = await follow(conn, wanted, on_entries)
-    count = int(await conn.fetchval(_COUNT))
-    if broken is None:
-        bad += [position for position in wanted if position > end]
-    strangers = [head.position for head in signed.values() if not _ours(head, ring)]
-    changed = [row["attempt_id"] for sql in (_CHANGED, _VANISHED) for row in await conn.fetch(sql, _MOST_NAMED)]
+    end, broken, followed = await follow(conn, on_entries)
+    entries = followed + await _entries_after(conn, end)
+    count, bad, strangers = await _heads(conn, ring, until=None if broken is None else end)
+    if (
+        kept is not None
+        and (broken is None or kept.position <= end)
+        and await conn.fetchval(_AT, kept.position) != kept.hash
+    ):
+        bad.add(kept.position)
     return Checked(
-        entries=count, heads=len(signed), broken_at=broken, broken_calls=await _calls_at(conn, broken), bad_heads=tuple(sorted(bad)), unsigned_heads=tuple(sorted(strangers)),
-        changed_rows=tuple(changed[:_MOST_NAMED]),
+        entries=entries, heads=count, broken_at=broken, broken_calls=await _calls_at(conn, broken), bad_heads=tuple(sorted(bad)), unsigned_heads=tuple(sorted(strangers)),
+        changed_rows=tuple(await _changed(conn)),
     )  # fmt: skip
+
+
+async def _entries_after(conn: Conn, position: int) -> int:
+    """How many entries follow a place: those that a broken chain keeps from being followed, and those of this moment."""
+    count = 0
+    while (found := await conn.fetchrow(_COUNT, position, CHECK_BATCH)) and found["count"]:
+        count, position = count + found["count"], found["max"]
+    return count
+
+
+async def _heads(conn: Conn, ring: Keyring | None, *, until: int | None) -> tuple[int, set[int], set[int]]:
+    """How many heads are signed, which of them the chain contradicts (up to a place, where it breaks there), and which are not ours."""
+    count, last = 0, _BELOW_ALL
+    bad: set[int] = set()
+    strangers: set[int] = set()
+    while rows := await conn.fetch(_SIGNED, last, CHECK_BATCH):
+        count, last = count + len(rows), rows[-1]["position"]
+        bad |= {
+            row["position"]
+            for row in rows
+            if row["chained"] != row["hash"] and (until is None or row["position"] <= until)
+        }
+        strangers |= await asyncio.to_thread(_strangers, rows, ring)
+    return count, bad, strangers
+
+
+def _strangers(rows: list[Record], ring: Keyring | None) -> set[int]:
+    """Blocking: arithmetic."""
+    signed = [Head(**{name: value for name, value in row.items() if name != "chained"}) for row in rows]
+    return {head.position for head in signed if not _ours(head, ring)}
+
+
+async def _changed(conn: Conn) -> list[UUID]:
+    """Calls whose row is not what its last entry says, then those that have entries and no row: at most a hundred."""
+    found: list[UUID] = []
+    for table, sql in _ROWS:
+        after: UUID | None = _FIRST
+        above = ">="  # of the first stretch alone
+        while after is not None and len(found) < _MOST_NAMED:
+            end = await conn.fetchval(_STRETCH.format(table=table, above=above), after, CHECK_BATCH)
+            stretch = sql.format(above=above), after, end or _LAST_CALL, _MOST_NAMED - len(found)
+            found += [row["attempt_id"] for row in await conn.fetch(*stretch)]
+            after, above = end, ">"
+    return found
 
 
 async def _calls_at(conn: Conn, position: int | None) -> tuple[UUID, ...]:
@@ -151,26 +211,21 @@ async def _calls_at(conn: Conn, position: int | None) -> tuple[UUID, ...]:
     return tuple(sorted(calls))
 
 
-async def follow(
-    conn: Conn, wanted: Mapping[int, Head], on_entries: Callable[[int], None] = lambda _count: None
-) -> tuple[int, int | None, list[int]]:
-    """Follow the chain from its beginning: where it ends, where it breaks (None: nowhere), and which of the wanted heads it contradicts."""
-    bad: list[int] = []
-    position, before = 0, BEGINNING
+async def follow(conn: Conn, on_entries: Callable[[int], None] = lambda _count: None) -> tuple[int, int | None, int]:
+    """Follow the chain from its beginning: where it ends, where it breaks (None: nowhere), and how many entries were followed."""
+    position, before, count = 0, BEGINNING, 0
     rows = await conn.fetch(_ENTRIES, position, CHECK_BATCH)
     while rows:
         broken, following = await asyncio.gather(  # the database reads on while we reckon
             asyncio.to_thread(_break_in, before, position, rows),
             conn.fetch(_ENTRIES, rows[-1]["position"], CHECK_BATCH),
         )
-        hashes = {row["position"]: row["hash"] for row in rows} if wanted else {}
-        bad += [at for at, head in wanted.items() if at in hashes and hashes[at] != head.hash]
         on_entries(len(rows))
-        position, before = rows[-1]["position"], rows[-1]["hash"]
+        position, before, count = rows[-1]["position"], rows[-1]["hash"], count + len(rows)
         if broken is not None:
-            return position, broken, bad
+            return position, broken, count
         rows = following
-    return position, None, bad
+    return position, None, count
 
 
 def _break_in(before: bytes, position: int, rows: list[Record]) -> int | None:

@@ -21,7 +21,7 @@ from recorder.chaining import Checked
 app = typer.Typer(no_args_is_help=True, help="What is kept of conversations.")
 _COLUMNS = ("id", "call_id", "number", "state", "reason", "duration_ms", "bytes", "started_at", "verified_at")
 _HASH_BYTES = 32
-_ENTRIES = "select count(*) from recording_events where position is not null"
+_ENTRIES = "select coalesce(max(position), 0) from recording_events"
 
 
 app.command("bundle")(recording_bundle.bundle)

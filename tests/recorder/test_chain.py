@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 import asyncpg
 import pytest
@@ -154,6 +155,40 @@ async def test_a_row_that_was_changed_past_the_trigger_is_named(pool: Pool, tmp_
         "delete from recordings where attempt_id = (select attempt_id from recording_events where position = 5)",
     )
     assert (await checked(pool)).changed_rows == (calls[1], calls[4])
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("at_once", [1, 2, 3, 4])
+async def test_whatever_lies_at_the_edge_of_a_stretch_is_found_however_long_the_ledger(
+    pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, at_once: int
+) -> None:
+    """No statement of the check reads more than a stretch: the pool's time limit would end one that grows with the ledger."""
+    calls = await a_chain(pool, tmp_path, 8)
+    monkeypatch.setattr(chaining, "CHECK_BATCH", at_once)
+    assert (await checked(pool)) == Checked(entries=8, heads=4)
+    of = "(select attempt_id from recording_events where position = {})"
+    await behind_its_back(
+        pool,
+        *(
+            f"update recordings set sha256 = sha256('x') where attempt_id = {of.format(place)}"
+            for place in (1, 2, 4, 8)
+        ),
+        *(f"delete from recordings where attempt_id = {of.format(place)}" for place in (3, 5)),
+        "update recording_heads set hash = sha256('x') where position in (2, 8)",
+    )
+    found = await checked(pool)
+    assert found.changed_rows == (calls[0], calls[1], calls[3], calls[7], calls[2], calls[4])
+    assert (found.entries, found.heads, found.bad_heads) == (8, 4, (2, 8))
+
+
+@pytest.mark.services
+async def test_a_row_of_a_call_of_no_time_at_all_is_found_too(pool: Pool, tmp_path: Path) -> None:
+    await a_chain(pool, tmp_path, 2)
+    lowest = "00000000-0000-0000-0000-000000000000"
+    await behind_its_back(
+        pool, f"update recordings set attempt_id = '{lowest}' where attempt_id = (select attempt_id from recordings order by attempt_id desc limit 1)"
+    )  # fmt: skip
+    assert (await checked(pool)).changed_rows[0] == UUID(lowest)
 
 
 @pytest.mark.services
