@@ -138,7 +138,8 @@ class Builder:
     async def _freeze(self, volume: Volume) -> Volume:
         work = self.settings.work(volume.label)
         rows, project = work / catalogue.ROWS, work / catalogue.PROJECT
-        work.mkdir(parents=True, exist_ok=True)
+        work.parent.mkdir(parents=True, exist_ok=True)
+        work.mkdir(mode=0o700, exist_ok=True)  # numbers in clear lie here
         if not rows.exists():
             part = rows.with_suffix(".part")
             master = (await self.keys.ring()).current if self.keys else None
@@ -279,11 +280,26 @@ class Builder:
         async with self.ledger.pool.acquire() as conn:
             await conn.execute(_DOUBT, bad)
         calls = ", ".join(map(str, bad[:5])) + (" ..." if len(bad) > 5 else "")
-        await self.ledger.move(volume, VolumeEvent.GIVEN_UP, reason=f"stored files are damaged: {calls}")
+        await give_up(self.ledger, self.settings, volume, f"stored files are damaged: {calls}")
         raise Damaged(
             "source_damaged",
             f"The store's file of {len(bad)} calls is not what the ledger says ({calls}): restore them. Volume {volume.label} is given up; the others will be on the next.",
         )
+
+
+async def give_up(ledger: ArchiveLedger, settings: ArchiveSettings, volume: Volume, reason: str) -> Volume:
+    """Its recordings are free for another volume, and what was built of it goes. Raises ArchiveError `archive_step_refused`."""
+    volume = await ledger.move(volume, VolumeEvent.GIVEN_UP, reason=reason)
+    await asyncio.to_thread(shutil.rmtree, settings.work(volume.label), ignore_errors=True)
+    return volume
+
+
+async def clear_given_up(ledger: ArchiveLedger, settings: ArchiveSettings) -> None:
+    """Remove the work directories of volumes that were given up: a run that was at one of them may have left it behind."""
+    work = settings.work("")
+    labels = await asyncio.to_thread(lambda: [one.name for one in work.iterdir()] if work.is_dir() else [])
+    for label in await ledger.given_up(labels):
+        await asyncio.to_thread(shutil.rmtree, settings.work(label))
 
 
 _DOUBT: Final = "update recordings set verified_at = null where attempt_id = any($1) and state = 'stored'"

@@ -251,7 +251,7 @@ def _copy_file(image: Path, target: Path, progress: Progress) -> None:
 
 def _take_image(source: Path, image: Path, size: int, progress: Progress) -> None:
     """Copy a volume's bytes from a medium; sectors that cannot be read become zeros, which error correction knows to be wrong. Blocking."""
-    image.parent.mkdir(parents=True, exist_ok=True)
+    image.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     part = image.with_name(image.name + ".part")
     done = 0
     with part.open("wb") as file:

@@ -157,6 +157,10 @@ class ArchiveLedger:
         """In these states, newest label first."""
         return [_volume(row) for row in await self.pool.fetch(_VOLUMES, [str(one) for one in states], limit)]
 
+    async def given_up(self, labels: Sequence[str]) -> list[str]:
+        """Those of the labels whose volume was given up."""
+        return [row["label"] for row in await self.pool.fetch(_GIVEN_UP, list(labels))]
+
     async def move(self, volume: Volume, event: VolumeEvent, **values: Any) -> Volume:
         """Note what happened to a volume. Raises ArchiveError `archive_step_refused`, also when another was faster."""
         state = after(VOLUME_MOVES, volume.state, event, f"Volume {volume.label}")
@@ -339,6 +343,7 @@ insert into archive_items (volume_id, recording_id, attempt_id, path, sha256, by
 _VOID_ITEMS: Final = "update archive_items set void = true where volume_id = $1"
 _WANT_COPY: Final = "insert into archive_copies (volume_id, number, state) values ($1, $2, 'wanted')"
 _BY_LABEL: Final = f"select {_VOLUME} from archive_volumes where label = $1"  # noqa: S608
+_GIVEN_UP: Final = "select label from archive_volumes where label = any($1) and state = 'void'"
 _VOLUMES: Final = f"select {_VOLUME} from archive_volumes where state = any($1) order by label desc limit $2"  # noqa: S608
 _ITEMS: Final = (
     "select recording_id, attempt_id, path, sha256, bytes from archive_items where volume_id = $1 order by path"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -128,7 +129,7 @@ class Restorer:
         copies = await self.ledger.copies(volume.id)
         places = [self.settings.image(label)]
         places += [Path(one.location) for one in copies if one.kind == "folder" and one.location]
-        found: list[Path | Source] = [path for path in places if await asyncio.to_thread(path.exists)]
+        found: list[Path | Source] = [path for path in places if await asyncio.to_thread(os.access, path, os.R_OK)]
         for one in copies:
             if one.kind == "s3" and one.location and one.state is not CopyState.DESTROYED:
                 stored = Stored.at(one.location)

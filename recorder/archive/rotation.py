@@ -14,7 +14,7 @@ from pathlib import Path
 from uuid import UUID
 
 from recorder.archive.bucket import Bucket, Place, Stored
-from recorder.archive.building import Builder
+from recorder.archive.building import Builder, clear_given_up
 from recorder.archive.copying import Copier
 from recorder.archive.drive import Drive
 from recorder.archive.ledger import DiscCopy, Volume
@@ -72,6 +72,7 @@ async def rotate(
     for place in targets.places:
         if isinstance(place, Place):  # before hours of building
             await asyncio.to_thread(Bucket(place.bucket).check)
+    await clear_given_up(ledger, builder.settings)
     # What lies on open volumes is no candidate any more, so planning first changes nothing for them.
     candidates = await ledger.candidates(project_id=project_id)
     for batch in plan(candidates, medium, today=today, wait=wait, room=room):

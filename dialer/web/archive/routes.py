@@ -35,7 +35,7 @@ from dialer.web.identity import actor_of
 from dialer.web.retention.routes import remover
 from dialer.web.roles import KEEPERS, KEEPING_READERS
 from recorder import ledger, releasable
-from recorder.archive import sampling
+from recorder.archive import building, sampling
 from recorder.archive.building import ArchiveSettings
 from recorder.archive.ledger import ArchiveLedger, DiscCopy
 from recorder.archive.ledger import Volume as VolumeRow
@@ -43,7 +43,7 @@ from recorder.archive.media import Medium
 from recorder.archive.planner import plan as plan_volumes
 from recorder.archive.restoring import Restorer
 from recorder.archive.states import CopyEvent as Happened
-from recorder.archive.states import CopyState, VolumeEvent
+from recorder.archive.states import CopyState
 from recorder.settings import RecorderSettings
 from recorder.space import read_free
 
@@ -86,9 +86,9 @@ async def plan(call: Call, query: PlanQuery) -> list[Planned]:
 
 @operation("POST", "/archive/volumes/{label}/give-up", roles=KEEPERS, summary="Give a volume up before it is sealed")
 async def give_up(call: Call, label: Label, body: Why) -> Volume:
-    """Its recordings are free for another."""
-    books = ledger_of(call)
-    return shown(await books.move(await _volume(call, label), VolumeEvent.GIVEN_UP, reason=body.reason))
+    """Its recordings are free for another; what was built of it is removed."""
+    settings = ArchiveSettings(archive_dir=call.deps.archive_dir, store_dir=call.deps.store_dir)
+    return shown(await building.give_up(ledger_of(call), settings, await _volume(call, label), body.reason))
 
 
 @operation("POST", "/archive/volumes/{label}/copies", roles=KEEPERS, summary="Want one more copy", status=201)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from recorder.archive import restoring
+from recorder.archive import reading, restoring
 from recorder.errors import Damaged
 from recorder.removals import Removals, Step
 from tests.recorder.archive.house import House, no_audit
@@ -29,7 +29,7 @@ async def test_what_is_deleted_while_its_volume_is_read_does_not_come_back(
     calls = await archive.recordings(2)
     await archive.sealed()
     await archive.release(calls)
-    loop, right, deleted = asyncio.get_running_loop(), restoring.copy_out, list[int]()
+    loop, right, deleted = asyncio.get_running_loop(), reading.copy_out, list[int]()
 
     def deleted_meanwhile(source: Any, path: str, target: Path, *, sha256: str) -> int:
         read = right(source, path, target, sha256=sha256)

@@ -9,6 +9,7 @@ import json
 import shutil
 import sqlite3
 import stat
+from datetime import timedelta
 from pathlib import Path
 from uuid import UUID
 
@@ -16,12 +17,16 @@ import bagit
 import pycdlib
 import pytest
 
+from recorder.archive import building
 from recorder.archive.iso import Iso
 from recorder.archive.ledger import Volume
-from recorder.archive.states import CopyState, VolumeState
+from recorder.archive.media import Medium
+from recorder.archive.rotation import Targets, rotate
+from recorder.archive.states import CopyState, VolumeEvent, VolumeState
 from recorder.errors import ArchiveError, Damaged
 from tests.recorder.archive.house import House
 from tests.recorder.archive_builders import state_of
+from tests.recorder.builders import now
 
 pytestmark = pytest.mark.services
 
@@ -307,3 +312,24 @@ async def test_where_recordings_are_sealed_no_full_number_is_on_the_disc_and_the
     [done] = await rebuild(archive.ledger, [disc], work=archive.root, keys=archive.keys)
     assert (done.label, done.new) == (volume.label, 6)
     assert await catalogue(archive) == before
+
+
+async def test_of_a_volume_that_was_given_up_nothing_stays_in_the_work_directory(archive: House) -> None:
+    await archive.recordings(3)
+    volume = await archive.checked()
+    work = archive.settings.work(volume.label)
+    assert (work.stat().st_mode & 0o777, (work / "rows.jsonl").exists()) == (0o700, True)
+    await building.give_up(archive.ledger, archive.settings, volume, "the list was wrong")
+    assert not work.exists()
+    other = await archive.checked()
+    left = archive.settings.work(other.label)
+    await archive.ledger.move(other, VolumeEvent.GIVEN_UP, reason="while a run was at it")
+    (archive.settings.work("") / "not-a-volume").mkdir()
+
+    async def nobody(*_: object) -> bool:
+        return False
+
+    await rotate(
+        archive.builder(), archive.copier(), Targets(), ask=nobody, medium=Medium.CD, today=now().date(), wait=timedelta(days=3650),
+    )  # fmt: skip
+    assert [path.name for path in left.parent.iterdir()] == ["not-a-volume"]
