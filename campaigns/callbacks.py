@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from campaigns.claim_sql import BLOCKED, FULL, OUT_OF_SAMPLE, PROJECT, PUT_ASIDE, PUT_OFF, RULES
+from campaigns.claim_sql import BLOCKED, FULL, LEAVES, OUT_OF_SAMPLE, PROJECT, PUT_ASIDE, PUT_OFF, RULES
 from campaigns.openings import Openings
 from campaigns.sql import Connection
 from campaigns.states import DialMode
@@ -89,7 +89,7 @@ judged as materialized (
 moved as (
     update leads l
     set state = {PUT_ASIDE},
-        next_at = case when j.blocked in ('do_not_call', 'exhausted') then l.next_at when j.blocked = 'outside_window' then j.opens else {PUT_OFF} end
+        next_at = case when {LEAVES} then l.next_at when j.blocked = 'outside_window' then j.opens else {PUT_OFF} end
     from judged j cross join project p
     where l.id = j.id and j.blocked is not null
 )

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Final
 
 from campaigns.caller_numbers.choice_sql import OFFERS, PREFERENCE, SHOWN
-from campaigns.do_not_call_sql import listed
+from campaigns.do_not_call_sql import listed, listed_until
 from campaigns.locality.locating import PLACE_NOW, REGION
 from campaigns.supply.parts import PARTS, STREAMS
 
@@ -45,12 +45,17 @@ BLOCKED: Final = f"""
 """  # noqa: S608 -- constants
 EXHAUSTED: Final = "f.attempts >= p.max_attempts or f.dialled >= caps.attempts"
 FULL: Final = """capped_until(c.called, c.projects, c.clients, c.answered, c.abandoned, $2, p.id, p.client, caps.most, caps.period_s, caps.counts, caps.reach)"""
-PUT_ASIDE: Final = "case when j.blocked in ('do_not_call', 'exhausted') then j.blocked else l.state end"
+_UNTIL = listed_until(number="l.number", client="p.client", project="p.id", region="l.region", at="$2::timestamptz")
+LEAVES: Final = f"(j.blocked = 'exhausted' or j.blocked = 'do_not_call' and {_UNTIL} = 'infinity')"
+"""Whether a lead that is not dialled leaves its list for good."""
+
+PUT_ASIDE: Final = f"case when {LEAVES} then j.blocked else l.state end"
 """The state of a lead `l` that was judged (`j`), and below, when it is looked at again."""
 
 PUT_OFF: Final = f"""
                   case j.blocked when 'daily_cap' then p.tomorrow
                                  when 'frequency_cap' then (select {FULL} from callees c, caps where c.number = l.number)
+                                 when 'do_not_call' then least({_UNTIL}, $2::timestamptz + interval '1 day')     -- it may be lifted before its end
                                  when 'no_consent' then $2::timestamptz + interval '1 hour'
                                  when 'blind_region' then $2::timestamptz + interval '1 hour'
                                  when 'region_unknown' then $2::timestamptz + interval '1 hour'
@@ -171,7 +176,7 @@ moved as (
         dialled = l.dialled + case when w.id is not null then 1 else 0 end,
         last_attempt_at = case when w.id is not null then $2 else l.last_attempt_at end,
         last_caller_number = coalesce(w.caller_number, l.last_caller_number),
-        next_at = case when w.id is not null or j.blocked in ('do_not_call', 'exhausted') then l.next_at else {PUT_OFF} end
+        next_at = case when w.id is not null or {LEAVES} then l.next_at else {PUT_OFF} end
     from judged j left join chosen c on c.id = j.id left join written w on w.lead_id = j.id cross join project p
     where l.id = j.id and (j.blocked is not null or c.id is not null)
     returning l.id, l.number, l.name, l.fields, l.import_id, w.id as attempt_id

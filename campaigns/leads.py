@@ -61,7 +61,7 @@ insert into leads (project_id, number, name, fields, priority, place_id, zone, r
 select $1, n.number, $3, $4, $5, place.id, coalesce(nullif(place.zone, ''), nullif($6, '')), {REGION}, $7::boolean, $8::bigint,
        case when exists (select from do_not_call d join projects p on p.id = $1
                          where d.number = n.number and (d.client is null or d.client = p.client) and (d.project_id is null or d.project_id = $1)
-                           and coalesce(d.expires_at, 'infinity') > now()) then 'do_not_call' else 'new' end
+                           and d.expires_at is null) then 'do_not_call' else 'new' end
 from (select $2::text as number) n {PLACE_NOW.format(number="n.number")}
 returning id
 """  # noqa: S608 -- constants

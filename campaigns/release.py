@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
-from campaigns.do_not_call_sql import listed
+from campaigns.do_not_call_sql import ENTERED_AGAIN, listed_for_good
 from campaigns.errors import BadInput, Missing
 from campaigns.sql import Connection
 from campaigns.states import Effect, LeadState
@@ -44,7 +44,7 @@ class Finished:
     next_at: datetime | None
 
 
-_LISTED = listed(number="e.number", client="p.client", project="p.id", region="known.region", at="e.ended_at")
+_LISTED = listed_for_good(number="e.number", client="p.client", project="p.id", region="known.region")
 _FINISH = f"""
 with
 ended as (
@@ -203,7 +203,7 @@ class Wrapped:
     next_at: datetime | None
 
 
-_WRAP_UP = """
+_WRAP_UP = f"""
 with
 subject as materialized (
     select a.id, a.lead_id, a.number, a.project_id, a.caller_number, coalesce($6, a.agent_id) as agent_id, d.effect, d.meaning, p.max_attempts,
@@ -225,9 +225,9 @@ complained as (
     on conflict (attempt_id) do nothing
 ),
 listed as (
-    insert into do_not_call (number, reason, source, created_at)
+    insert into do_not_call as d (number, reason, source, created_at)
     select s.number, $2, 'disposition', $4 from subject s where s.valid and s.effect = 'do_not_call'
-    on conflict do nothing
+    {ENTERED_AGAIN}
 ),
 targets as materialized (       -- this lead, unless it was called again since; on do-not-call every project's lead of the number
     select s.lead_id as id from subject s join marked m on m.id = s.id
@@ -253,7 +253,7 @@ moved as (
 )
 select s.effect, s.valid, s.lead_id, m.state as lead_state, case when m.state in ('retry', 'callback') then m.next_at end as next_at
 from subject s left join moved m on m.id = s.lead_id
-"""
+"""  # noqa: S608 -- constants
 
 
 async def wrap_up(conn: Connection, result: WrapUp) -> Wrapped:

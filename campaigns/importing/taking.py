@@ -49,7 +49,7 @@ with judged as (
     from judged s {place}
     left join lateral (select d.number from do_not_call d join projects p on p.id = $1
                        where d.number = s.number and (d.client is null or d.client = p.client) and (d.project_id is null or d.project_id = $1)
-                         and coalesce(d.expires_at, 'infinity') > now() limit 1) d on true
+                         and d.expires_at is null limit 1) d on true
     where s.twice is null
     order by s.line
     on conflict (number, project_id) do nothing

@@ -1,6 +1,7 @@
 """Several numbers of one person: when a number is used up without an answer, the next one is tried. Done beside the dialling, never in the end of a call.
 
-Used up: the lead would end (`done`, `exhausted`) and nobody has answered. A number that is a lead of the project already, or on any do-not-call list, is passed over.
+Used up: the lead would end (`done`, `exhausted`) and nobody has answered. A number that is a lead of the project already, or must not be called for good, is passed over;
+one that may be called later waits for it.
 Attempts go on counting: the project's most attempts are for the person, not for each number.
 """
 
@@ -13,6 +14,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
+from campaigns.do_not_call_sql import listed_for_good
 from campaigns.locality.locating import PLACE_NOW, REGION
 from campaigns.sql import Pool
 from campaigns.supply.judging import judge
@@ -21,9 +23,10 @@ AT_ONCE: Final = 500
 ANSWERED: Final = ("connected", "abandoned", "hung_up_early")
 """Outcomes of calls that somebody has taken: then the other numbers are not tried."""
 
+_LISTED = listed_for_good(number="u.number", client="f.client", project="f.project_id", region="null")
 _NEXT: Final = f"""
 with front as materialized (
-    select l.id, l.project_id, l.other_numbers,
+    select l.id, l.project_id, p.client, l.other_numbers,
            l.attempts < p.max_attempts and l.last_outcome <> all ($3::text[]) and l.last_outcome is not null as wanted
     from leads l join projects p on p.id = l.project_id
     where l.state in ('done', 'exhausted') and l.other_numbers <> '{{}}'
@@ -35,7 +38,7 @@ usable as materialized (
     from front f cross join lateral (
         select u.number, u.place from unnest(f.other_numbers) with ordinality u (number, place)
         where not exists (select from leads o where o.number = u.number and o.project_id = f.project_id)
-          and not exists (select from do_not_call d where d.number = u.number)
+          and not {_LISTED}
         order by u.place limit 1
     ) u
     where f.wanted

@@ -19,6 +19,7 @@ from dialer.cli import (
     caller_numbers,
     calls,
     do_not_call,
+    do_not_call_areas,
     doctor,
     imports,
     locality,
@@ -53,6 +54,7 @@ app = typer.Typer(
 for module in (serving, migrations, doctor, versions, why, why_pace, simulate, imports):
     module.register(app)
 project_life.register(projects.app)
+do_not_call.app.add_typer(do_not_call_areas.app, name="area")
 for name, module_app in (
     ("user", users.app),
     ("agent", agents.app),

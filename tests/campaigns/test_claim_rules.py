@@ -10,7 +10,7 @@ from uuid import UUID
 
 import pytest
 
-from campaigns import consents, do_not_call, gates, leads, projects
+from campaigns import consents, do_not_call, do_not_call_lists, gates, leads, projects
 from campaigns.claim import ClaimRequest, claim, claim_number
 from campaigns.do_not_call import Reach
 from campaigns.errors import BadInput, Conflict, Missing, Refused
@@ -305,7 +305,7 @@ async def test_do_not_call_entries_reach_everybody_a_client_a_project_a_prefix_o
     unknown = await a_lead(pool, other.id)
     assert await refusal(pool, other, NOON, lead_id=inside) == "do_not_call"
     assert await refusal(pool, other, NOON, lead_id=unknown) == "region_unknown"
-    assert await do_not_call.remove_area(pool, "region", "西藏")
+    assert await do_not_call.remove_area(pool, "region", "西藏", project_id=other.id)
     assert await refusal(pool, other, NOON, lead_id=inside) is None
 
 
@@ -330,7 +330,7 @@ async def test_a_guarded_entry_is_lifted_only_in_time_or_by_a_new_consent(pool: 
     await consents.grant(pool, consenting, scope="marketing", evidence="letter", granted_at=after, now=after)
     assert await do_not_call.remove(pool, consenting, now=after)
     assert await do_not_call.remove(pool, number, now=NOON + timedelta(days=180))
-    assert not await do_not_call.contains(pool, number, now=NOON)
+    assert not await do_not_call.standing(pool, number, now=NOON)
 
 
 async def test_a_list_is_loaded_as_a_whole_and_its_age_opens_the_gate(pool: Pool) -> None:
@@ -342,18 +342,19 @@ async def test_a_list_is_loaded_as_a_whole_and_its_age_opens_the_gate(pool: Pool
     await do_not_call.add(pool, [own], reason="asked", source="test", now=NOON)
     async with pool.acquire() as conn:
         assert (
-            await do_not_call.load_list(conn, "us-national-dnc", numbers(one, two, two), source="file", now=NOON) == 2
+            await do_not_call_lists.load_list(conn, "us-national-dnc", numbers(one, two, two), source="file", now=NOON)
+            == 2
         )
-        assert await do_not_call.load_list(conn, "us-national-dnc", numbers(two), source="file", now=NOON) == 1
+        assert await do_not_call_lists.load_list(conn, "us-national-dnc", numbers(two), source="file", now=NOON) == 1
         with pytest.raises(BadInput):
-            await do_not_call.load_list(conn, "us-national-dnc", numbers("12"), source="file", now=NOON)
+            await do_not_call_lists.load_list(conn, "us-national-dnc", numbers("12"), source="file", now=NOON)
         with pytest.raises(Conflict):
-            await do_not_call.load_list(conn, "own", numbers(), source="file", now=NOON)
+            await do_not_call_lists.load_list(conn, "own", numbers(), source="file", now=NOON)
         project = await a_project(pool, zone="America/New_York", safe_harbour="acme")
         await choose(conn, project.id, [PackRef(pack="us-telemarketing", version="2026.1")], now=NOON)
-    assert await do_not_call.contains(pool, two, now=NOON)
-    assert await do_not_call.contains(pool, own, now=NOON)
-    assert not await do_not_call.contains(pool, one, now=NOON)
+    assert await do_not_call.standing(pool, two, now=NOON)
+    assert await do_not_call.standing(pool, own, now=NOON)
+    assert not await do_not_call.standing(pool, one, now=NOON)
     project = await projects.load_project(pool, project.id)
     assert gates.decide(project, NOON + timedelta(days=31)).allowed
     late = gates.decide(project, NOON + timedelta(days=32))

@@ -6,7 +6,9 @@ from datetime import timedelta
 
 import pytest
 
+from campaigns import do_not_call
 from campaigns.claim import claim
+from campaigns.do_not_call import Reach
 from campaigns.leads import get_lead
 from campaigns.projects import Project
 from campaigns.release import EndedAttempt, finish
@@ -59,6 +61,17 @@ async def test_a_number_that_is_a_lead_already_or_must_not_be_called_is_passed_o
     await one_call(pool, project, "vacant", 0)
     lead = await get_lead(pool, lead_id)
     assert (lead.number, lead.state, lead.other_numbers) == ("+8613800000004", LeadState.RETRY, [])
+
+
+async def test_an_entry_for_another_client_or_with_an_end_drops_no_number(pool: Pool) -> None:
+    project = await a_project(pool, client="a")
+    await a_lead(pool, project.id, number=A, other_numbers=[B, C])
+    tomorrow = NOON + timedelta(days=1)
+    await do_not_call.add(pool, [B], reason="x", source="x", now=NOON, reach=Reach(client="b"))
+    await do_not_call.add(pool, [C], reason="x", source="x", now=NOON, reach=Reach(expires_at=tomorrow))
+    assert [await one_call(pool, project, "vacant", minute) for minute in (0, 1)] == [A, B]
+    assert await claim(pool, a_request(project, now=NOON + timedelta(minutes=2))) == []
+    assert [one.number for one in await claim(pool, a_request(project, now=tomorrow))] == [C]
 
 
 async def test_of_two_people_with_the_same_next_number_one_gets_it(pool: Pool) -> None:

@@ -17,7 +17,7 @@ from campaigns.callbacks import due_callbacks
 from campaigns.claim import claim, claim_number
 from campaigns.dispositions import Disposition
 from campaigns.dispositions import save as save_dispositions
-from campaigns.do_not_call import contains
+from campaigns.do_not_call import standing
 from campaigns.errors import BadInput, Missing
 from campaigns.leads import get_lead
 from campaigns.projects import load_project
@@ -233,7 +233,7 @@ async def test_the_agents_result_decides_over_the_lead_whenever_it_comes(
     row = await pool.fetchrow("select disposition, note, wrapped_at from attempts")
     assert row is not None
     assert tuple(row) == (code, "=note", LATER)
-    assert await contains(pool, claimed.number, now=LATER) is (effect is Effect.DO_NOT_CALL)
+    assert bool(await standing(pool, claimed.number, now=LATER)) is (effect is Effect.DO_NOT_CALL)
 
 
 @pytest.mark.parametrize("write", ["result", "end"])

@@ -70,3 +70,72 @@ async def test_do_not_call_takes_numbers_and_answers_about_them(waihu: Waihu) ->
         assert "13800000002" not in listed[0]["number"]
 
     await run_in_thread(build)
+
+
+async def test_one_entry_is_lifted_and_the_others_are_named(waihu: Waihu) -> None:
+    def work() -> None:
+        number = "13800000001"
+        waihu("project", "create", "Autumn")
+        waihu("dnc", "add", "--why", "x", number)
+        waihu("dnc", "add", "--why", "theirs", "--client", "acme", number)
+        waihu("dnc", "add", "--why", "x", "--project", "Autumn", number)
+        assert waihu("dnc", "remove", number, "--why", "x", "--client", "other")[0] == Exit.NOT_FOUND
+        assert waihu("dnc", "remove", number, "--why", "x")[0] == Exit.OK
+        assert waihu("dnc", "remove", number, "--why", "x", "--project", "Autumn")[0] == Exit.OK
+        code, [entry] = waihu("dnc", "check", number)
+        assert (code, entry["client"], entry["reason"]) == (Exit.OK, "acme", "theirs")
+
+    await run_in_thread(work)
+
+
+async def test_a_lifted_number_is_brought_back_to_its_project(waihu: Waihu, tmp_path: Path) -> None:
+    def work() -> None:
+        waihu("project", "create", "Autumn")
+        file = tmp_path / "list.csv"
+        file.write_text("number\n13800000001\n", encoding="utf-8")
+        waihu("import", "Autumn", str(file))
+        waihu("dnc", "add", "--why", "x", "13800000001")
+        assert waihu("dnc", "bring-back", "Autumn", "13800000001", "--why", "wrote again")[1]["leads"] == 0
+        waihu("dnc", "remove", "13800000001", "--why", "wrote again")
+        assert waihu("dnc", "bring-back", "Autumn", "13800000001", "--why", "wrote again")[1]["leads"] == 1
+
+    await run_in_thread(work)
+
+
+async def test_prefixes_and_regions_are_entered_shown_and_lifted(waihu: Waihu) -> None:
+    def work() -> None:
+        assert waihu("dnc", "area", "add", "prefix", "+86139", "--why", "x", "--client", "acme")[1]["added"] == 1
+        assert waihu("dnc", "area", "add", "prefix", "+86139", "--why", "x", "--client", "acme")[1]["added"] == 0
+        assert waihu("dnc", "area", "add", "region", "上海", "--why", "x", "--until", "2099-01-01")[1]["added"] == 1
+        assert waihu("dnc", "area", "add", "prefix", "010", "--why", "x")[0] == Exit.USAGE
+        assert waihu("dnc", "check", "13900000001")[1][0]["what"] == "prefix +86139"
+        assert waihu("dnc", "area", "remove", "prefix", "+86139", "--why", "x")[0] == Exit.NOT_FOUND
+        assert waihu("dnc", "area", "remove", "prefix", "+86139", "--why", "x", "--client", "acme")[0] == Exit.OK
+        [left] = waihu("dnc", "area", "list")[1]
+        assert (left["value"], left["expires_at"][:4]) == ("上海", "2099")
+
+    await run_in_thread(work)
+
+
+async def test_a_wrong_file_does_not_pass_for_a_fresh_list(waihu: Waihu, tmp_path: Path) -> None:
+    file = tmp_path / "registry.csv"
+
+    def load(lines: list[str], *more: str, encoding: str = "utf-8") -> tuple[int, Any]:
+        file.write_bytes("\n".join(lines).encode(encoding))
+        return waihu("dnc", "load", "us-national-dnc", str(file), *more)
+
+    def work() -> None:
+        numbers = [f"138{n:08d}" for n in range(200)]
+        assert load(["号码", *numbers, "no number"], encoding="gb18030")[1] == {
+            "done": "200 numbers in us-national-dnc; 1 lines are no number, the first is line 202", "entries": 200, "left_out": 1,
+        }  # fmt: skip
+        before = waihu("dnc", "lists")[1]
+        for wrong in (["号码"], numbers[:99], [*numbers, "a", "b", "c"], ["name,number", *(f"x,{n}" for n in numbers)]):
+            assert load(wrong)[0] == Exit.REFUSED
+        assert load(numbers, encoding="utf-16-le")[0] == Exit.USAGE
+        assert waihu("dnc", "lists")[1] == before
+        assert waihu("dnc", "check", numbers[0])[0] == Exit.OK
+        assert load(numbers[:99], "--anyway")[1]["entries"] == 99
+        assert load(["号码"], "--anyway")[1]["entries"] == 0
+
+    await run_in_thread(work)

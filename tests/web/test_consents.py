@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from dialer.domain.roles import Role
-from tests.builders import NOON, a_number, a_project
+from tests.builders import NOON, a_lead, a_number, a_project
 from tests.web.conftest import House
 
 
@@ -51,8 +51,28 @@ async def test_entries_have_a_reach_an_end_and_a_guard(house: House) -> None:
     listed = (await admin.ask("GET", "/do-not-call")).body["items"]
     assert {one["client"] for one in listed} == {"acme", "other"}
     assert {one["category"] for one in listed} == {"own"}
-    guarded = await admin.ask("POST", "/do-not-call/remove", {"number": number, "reason": "x"})
+    unknown = await admin.ask("POST", "/do-not-call/remove", {"number": number, "reason": "x"})
+    assert (unknown.status, unknown.error_id) == (404, "do_not_call_unknown")
+    guarded = await admin.ask("POST", "/do-not-call/remove", {"number": number, "reason": "x", "client": "acme"})
     assert (guarded.status, guarded.error_id) == (409, "do_not_call_guarded")
+
+
+async def test_lifting_an_entry_says_in_the_audit_log_whose_it_was(house: House) -> None:
+    admin, project, number = await house.person(Role.ADMIN), await a_project(house.pool), a_number()
+    lead_id = await a_lead(house.pool, project.id, number=number)
+    whom = {"client": None, "project_id": str(project.id)}
+    for given in ({"client": "acme"}, {"project_id": str(project.id)}):
+        await admin.ask("POST", "/do-not-call", {"numbers": [number], "reason": "x", **given})
+    lifted = await admin.ask("POST", "/do-not-call/remove", {"number": number, "reason": "a mistake", **whom})
+    assert lifted.status == 204
+    [row] = await house.audited("do_not_call_removed")
+    assert {name: row["detail"][name] for name in whom} == whom
+    found = (await admin.ask("POST", "/do-not-call/check", {"number": number})).body["entries"]
+    assert [one["client"] for one in found] == ["acme"]
+    path = f"/projects/{project.id}/leads/bring-back"
+    assert (await admin.ask("POST", path, {"numbers": [number], "reason": "a mistake"})).body == {"leads": 1}
+    assert (await admin.ask("GET", f"/leads/{lead_id}")).body["state"] == "new"
+    assert number not in str([row["detail"] for row in await house.audited("do_not_call_leads_brought_back")])
 
 
 async def test_prefixes_and_regions_are_entered_listed_and_taken_off(house: House) -> None:
@@ -63,6 +83,9 @@ async def test_prefixes_and_regions_are_entered_listed_and_taken_off(house: Hous
     wrong = await admin.ask("POST", "/do-not-call/areas", body | {"value": "010"})
     assert (wrong.status, wrong.error_id) == (422, "area_malformed")
     assert [one["value"] for one in (await admin.ask("GET", "/do-not-call/areas")).body["areas"]] == ["+8610"]
+    found = (await admin.ask("POST", "/do-not-call/check", {"number": "+861062345678"})).body
+    assert (found["listed"], found["entries"][0]["what"]) == (True, "prefix +8610")
+    assert (await admin.ask("POST", "/do-not-call/areas/remove", body | {"client": "acme"})).status == 404
     assert (await admin.ask("POST", "/do-not-call/areas/remove", body)).status == 204
     assert (await admin.ask("POST", "/do-not-call/areas/remove", body)).error_id == "do_not_call_unknown"
     assert (await admin.ask("GET", "/do-not-call/lists")).body == {"lists": []}

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict, replace
+from uuid import UUID
 
 from campaigns import do_not_call as campaign_do_not_call
 from campaigns.errors import BadInput
@@ -18,6 +19,8 @@ from dialer.web.do_not_call.types import (
     Added,
     Area,
     Areas,
+    BringBack,
+    BroughtBack,
     Entry,
     Listed,
     Lists,
@@ -28,10 +31,13 @@ from dialer.web.do_not_call.types import (
     OneNumber,
     ReachIn,
     RemoveEntry,
+    Standing,
+    WhomIn,
 )
 from dialer.web.fields import Page, PageQuery, after_cursor, cursor_of, moment
 from dialer.web.masking import scrubbed
-from dialer.web.roles import DO_NOT_CALL, PLANNERS
+from dialer.web.projects.routes import there
+from dialer.web.roles import DO_NOT_CALL, IMPORTERS, PLANNERS
 
 
 @operation("GET", "/do-not-call", roles=DO_NOT_CALL, summary="List who must not be called")
@@ -82,20 +88,54 @@ async def add_entries(call: Call, body: NewEntries) -> Added:
 
 @operation("POST", "/do-not-call/check", roles=DO_NOT_CALL, summary="Whether a number must not be called")
 async def check_number(call: Call, body: OneNumber) -> Listed:
-    """Looks the number up."""
+    """Every entry that holds for it: for everybody or for some, by itself or by its prefix or region."""
     number = _number(call, body.number, 0)
     async with call.connection() as conn:
-        return Listed(listed=await campaign_do_not_call.contains(conn, number, now=call.now))
+        found = await campaign_do_not_call.standing(conn, number, now=call.now)
+    entries = [Standing(**asdict(one) | {"reason": scrubbed(one.reason, number, masked=True)}) for one in found]
+    return Listed(listed=bool(entries), entries=entries)
 
 
 @operation("POST", "/do-not-call/remove", roles=PLANNERS, summary="Take a number off the do-not-call list")
 async def remove_entry(call: Call, body: RemoveEntry) -> None:
-    """Its leads stay out of the lists: calling them again is a decision of its own."""
+    """The entry for everybody, or for the client or project that is named. Leads that left their lists stay out: calling them again is a decision of its own."""
     number = _number(call, body.number, 0)
     async with call.transaction() as conn:
-        if not await campaign_do_not_call.remove(conn, number, now=call.now):
-            raise NotFound("do_not_call_unknown", "This number is not on the list.")
-        await call.audit(conn, "do_not_call_removed", "do_not_call", mask(number), reason=body.reason)
+        if not await campaign_do_not_call.remove(
+            conn, number, now=call.now, client=body.client, project_id=body.project_id
+        ):
+            raise _unknown(body)
+        await call.audit(
+            conn,
+            "do_not_call_removed",
+            "do_not_call",
+            mask(number),
+            reason=body.reason,
+            client=body.client,
+            project_id=body.project_id,
+        )
+
+
+@operation(
+    "POST", "/projects/{project_id}/leads/bring-back", roles=IMPORTERS, summary="Call numbers again that were lifted"
+)
+async def bring_back(call: Call, project_id: UUID, body: BringBack) -> BroughtBack:
+    """Leads that left the project's list by a do-not-call entry which holds no more. Who is on a list stays out."""
+    numbers = [_number(call, text, place) for place, text in enumerate(body.numbers)]
+    async with call.transaction() as conn:
+        await there(conn, project_id)
+        leads = await campaign_do_not_call.bring_back(conn, project_id, numbers, now=call.now)
+        await call.audit(
+            conn,
+            "do_not_call_leads_brought_back",
+            "project",
+            project_id,
+            numbers=[mask(number) for number in numbers[:20]],
+            count=len(numbers),
+            leads=leads,
+            reason=body.reason,
+        )
+    return BroughtBack(leads=leads)
 
 
 @operation("GET", "/do-not-call/areas", roles=DO_NOT_CALL, summary="List prefixes and regions that must not be called")
@@ -128,12 +168,21 @@ async def add_area(call: Call, body: NewArea) -> Added:
 
 @operation("POST", "/do-not-call/areas/remove", roles=PLANNERS, summary="Take a prefix or region off")
 async def remove_area(call: Call, body: OneArea) -> None:
-    """For everybody."""
+    """The entry for everybody, or for the client or project that is named."""
     async with call.transaction() as conn:
-        if not await campaign_do_not_call.remove_area(conn, body.kind, body.value):
-            raise NotFound("do_not_call_unknown", "This prefix or region is not on the list.")
-        subject = f"{body.kind} {body.value}"
-        await call.audit(conn, "do_not_call_area_removed", "do_not_call", subject, reason=body.reason)
+        if not await campaign_do_not_call.remove_area(
+            conn, body.kind, body.value, client=body.client, project_id=body.project_id
+        ):
+            raise _unknown(body)
+        await call.audit(
+            conn,
+            "do_not_call_area_removed",
+            "do_not_call",
+            f"{body.kind} {body.value}",
+            reason=body.reason,
+            client=body.client,
+            project_id=body.project_id,
+        )
 
 
 @operation("GET", "/do-not-call/lists", roles=DO_NOT_CALL, summary="The lists of others, and how old they are")
@@ -141,6 +190,15 @@ async def list_lists(call: Call) -> Lists:
     """National registries, an insurer's refusals; loaded by `waihu dnc load`."""
     async with call.connection() as conn:
         return Lists(lists=[LoadedList.model_validate(one) for one in await blocked_numbers.lists(conn)])
+
+
+def _unknown(body: WhomIn) -> NotFound:
+    whom = (
+        f"client {body.client!r}" if body.client else f"project {body.project_id}" if body.project_id else "everybody"
+    )
+    return NotFound(
+        "do_not_call_unknown", f"There is no such entry for {whom}; an entry for others is lifted by itself."
+    )
 
 
 def _reach(body: ReachIn) -> campaign_do_not_call.Reach:

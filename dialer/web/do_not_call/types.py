@@ -11,11 +11,16 @@ from pydantic import Field
 from dialer.web.fields import In, Line, Moment, Number, Out
 
 
-class ReachIn(In):
+class WhomIn(In):
     """Whom an entry holds for: everybody, unless a client or a project is named."""
 
     client: Annotated[Line, Field(min_length=1)] | None = None
     project_id: UUID | None = None
+
+
+class ReachIn(WhomIn):
+    """Whom an entry holds for, and until when."""
+
     expires_at: Moment | None = Field(default=None, description="Left out: for good.")
 
 
@@ -37,8 +42,8 @@ class NewArea(ReachIn):
     reason: Annotated[Line, Field(min_length=1)]
 
 
-class OneArea(In):
-    """A prefix or region that may be called again, and why."""
+class OneArea(WhomIn):
+    """The entry of a prefix or region that is lifted, and why. Entries for others stay."""
 
     kind: Literal["prefix", "region"]
     value: Annotated[Line, Field(min_length=1, max_length=100)]
@@ -85,23 +90,49 @@ class OneNumber(In):
     number: Number
 
 
-class RemoveEntry(In):
-    """A number that may be called again, and why."""
+class RemoveEntry(WhomIn):
+    """The entry of a number that is lifted, and why. Entries for others stay."""
 
     number: Number
     reason: Annotated[Line, Field(min_length=1)]
 
 
+class BringBack(In):
+    """Numbers that a project may call again, and why."""
+
+    numbers: Annotated[list[Number], Field(min_length=1, max_length=1000)]
+    reason: Annotated[Line, Field(min_length=1)]
+
+
+class BroughtBack(Out):
+    """What came of it."""
+
+    leads: int = Field(description="How many are back; those that are on a list, or had not left by one, are not.")
+
+
 class Added(Out):
     """What was entered."""
 
-    added: int = Field(description="How many were new.")
+    added: int = Field(description="How many are new, or hold for longer than before.")
+
+
+class Standing(Out):
+    """An entry that holds for a number."""
+
+    what: str = Field(description="`own`, the list it belongs to, or the prefix or region it is for.")
+    client: str | None = Field(description="null: for every client.")
+    project_id: UUID | None
+    reason: str
+    created_at: datetime
+    expires_at: datetime | None = Field(description="null: for good.")
+    guarded_until: datetime | None
 
 
 class Listed(Out):
-    """Whether a number is on the list."""
+    """Whether a number must not be called, by anybody or by some."""
 
     listed: bool
+    entries: list[Standing] = Field(description="Those that hold now, the oldest first.")
 
 
 class Entry(Out):
