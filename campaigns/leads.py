@@ -13,7 +13,7 @@ import asyncpg
 from campaigns.errors import BadInput, Conflict, Missing
 from campaigns.locality.locating import PLACE_NOW, REGION
 from campaigns.locality.plan import zone_of
-from campaigns.numbers import normalise
+from campaigns.numbers import NumberKind, normalise
 from campaigns.sql import Connection
 from campaigns.states import LeadState
 from campaigns.supply.supplies import entry, judge_again
@@ -25,7 +25,7 @@ MAX_NAME = 200
 class Lead:
     """A lead as it is now. `next_at` is None for one that may be called at any time.
 
-    `other_numbers` are tried after `number`, in this order; `reference` is the client's own key for the person; `zone`, `province` and `city` are the number's (None: not known);
+    `other_numbers` are tried after `number`, in this order; `reference` is the client's own key for the person; `kind` (of `number`), `zone`, `province` and `city` are the number's (None: not known);
     `carrier` is what the list says, else what the tables say.
     """
 
@@ -35,6 +35,7 @@ class Lead:
     number: str
     other_numbers: list[str]
     reference: str | None
+    kind: NumberKind | None
     zone: str | None
     carrier: str | None
     province: str | None
@@ -52,13 +53,13 @@ class Lead:
     created_at: datetime
 
 
-_COLUMNS = """id, project_id, import_id, number, other_numbers, reference, zone, coalesce(carrier, (select p.carrier from places p where p.id = place_id)) as carrier,
+_COLUMNS = """id, project_id, import_id, number, other_numbers, reference, kind, zone, coalesce(carrier, (select p.carrier from places p where p.id = place_id)) as carrier,
        (select nullif(p.province, '') from places p where p.id = place_id) as province, (select nullif(p.city, '') from places p where p.id = place_id) as city,
        name, fields, state, priority, nullif(next_at, '-infinity') as next_at, attempts, last_outcome, last_attempt_at, disposition, callback_agent_id, created_at"""
 
 _ADD = f"""
-insert into leads (project_id, number, name, fields, priority, place_id, zone, region, held, rank, state)
-select $1, n.number, $3, $4, $5, place.id, coalesce(nullif(place.zone, ''), nullif($6, '')), {REGION}, $7::boolean, $8::bigint,
+insert into leads (project_id, number, name, fields, priority, place_id, zone, region, held, rank, kind, state)
+select $1, n.number, $3, $4, $5, place.id, coalesce(nullif(place.zone, ''), nullif($6, '')), {REGION}, $7::boolean, $8::bigint, $9,
        case when exists (select from do_not_call d join projects p on p.id = $1
                          where d.number = n.number and (d.client is null or d.client = p.client) and (d.project_id is null or d.project_id = $1)
                            and d.expires_at is null) then 'do_not_call' else 'new' end
@@ -84,9 +85,20 @@ async def add_lead(
     if len(name) > MAX_NAME:
         raise BadInput("name_too_long", f"A name has at most {MAX_NAME} characters.")
     try:
-        e164 = normalise(number, region).e164
+        parsed = normalise(number, region)
+        e164 = parsed.e164
         place = await entry(conn, project_id)
-        given = (project_id, e164, name, dict(fields or {}), priority, zone_of(e164), place.held, place.rank)
+        given = (
+            project_id,
+            e164,
+            name,
+            dict(fields or {}),
+            priority,
+            zone_of(e164),
+            place.held,
+            place.rank,
+            parsed.kind.value,
+        )
         lead_id: int = await conn.fetchval(_ADD, *given)
         await judge_again(conn, project_id)
     except asyncpg.UniqueViolationError as error:
@@ -132,4 +144,5 @@ async def list_leads(
 
 
 def _lead(row: asyncpg.Record) -> Lead:
-    return Lead(**{**row, "state": LeadState(row["state"])})
+    kind = None if row["kind"] is None else NumberKind(row["kind"])
+    return Lead(**{**row, "state": LeadState(row["state"]), "kind": kind})

@@ -172,6 +172,17 @@ def _parse(digits: str, region: str) -> PhoneNumber:
     return PhoneNumber(e164=e164, kind=_KINDS.get(kind, NumberKind.OTHER))
 
 
+def kind_of(e164: str) -> NumberKind:
+    """What kind of line a number in E.164 form is, whether or not it would be taken into a list."""
+    plain = _plain_mobile("CN")
+    if plain is not None and plain[0].fullmatch(e164) is not None:
+        return NumberKind.MOBILE
+    try:
+        return _KINDS.get(phonenumbers.number_type(phonenumbers.parse(e164)), NumberKind.OTHER)
+    except phonenumbers.NumberParseException:
+        return NumberKind.OTHER
+
+
 def for_trunk(e164: str, number_format: str) -> str:
     """A stored number as a trunk wants it: `e164` (+8613...), `digits` (8613...), `national` (13..., 010...; foreign numbers with 00).
 

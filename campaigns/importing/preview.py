@@ -14,6 +14,7 @@ from campaigns.importing.columns import KNOWN
 from campaigns.importing.options import ImportOptions
 from campaigns.importing.reading import OpenList, open_list
 from campaigns.importing.rows import Reject, read_row, rejected
+from campaigns.numbers import NumberKind, kind_of
 from campaigns.tables.table import FileFacts, Record
 
 ROWS: Final = 20
@@ -21,10 +22,11 @@ ROWS: Final = 20
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreviewRow:
-    """A row as it would be taken, or (with an `error_id`) why not, and because of which column. `numbers`: E.164, in their order."""
+    """A row as it would be taken, or (with an `error_id`) why not, and because of which column. `numbers`: E.164, in their order, and of which kind each is."""
 
     line: int
     numbers: tuple[str, ...] = ()
+    kinds: tuple[NumberKind, ...] = ()
     name: str = ""
     fields: Mapping[str, Any]
     priority: int = 0
@@ -65,9 +67,11 @@ def _row(record: Record, source: OpenList, region: str) -> PreviewRow:
     row = read_row(record, source.columns, region)
     if isinstance(row, Reject):
         return _given_back(row, source.columns.header)
+    numbers = (row.number, *row.others.split(",")) if row.others else (row.number,)
     return PreviewRow(
         line=row.line,
-        numbers=(row.number, *(row.others or "").split(",")) if row.others else (row.number,),
+        numbers=numbers,
+        kinds=tuple(map(kind_of, numbers)),
         name=row.name,
         fields=orjson.loads(row.fields),
         priority=row.priority,

@@ -22,7 +22,7 @@ _PRIORITIES: Final = range(-1000, 1001)
 
 
 class LeadRow(NamedTuple):
-    """A good row, as it goes to the database; `others` are numbers with commas between, `fields` is JSON."""
+    """A good row, as it goes to the database; `others` are numbers with commas between, `fields` is JSON, `kind` is that of `number`."""
 
     line: int
     number: str
@@ -32,6 +32,7 @@ class LeadRow(NamedTuple):
     priority: int
     reference: str | None
     carrier: str | None
+    kind: str
 
 
 class Reject(NamedTuple):
@@ -104,8 +105,10 @@ def read_row(record: Record, columns: Columns, region: str) -> LeadRow | Reject:
         return rejected(record, long, "cell_too_long")
     if "\0" in name + reference + carrier or ("\\u0000" in as_json and any("\0" in cell for cell in fields.values())):
         return rejected(record, "", "nul_character")
-    others = ",".join(one.e164 for one in numbers[1:]) or None
-    return LeadRow(line, numbers[0].e164, others, name, as_json, priority, reference or None, carrier or None)
+    first, others = numbers[0], ",".join(one.e164 for one in numbers[1:]) or None
+    return LeadRow(
+        line, first.e164, others, name, as_json, priority, reference or None, carrier or None, first.kind.value
+    )
 
 
 def _said(cells: Sequence[str], place: int | None) -> str:

@@ -20,7 +20,7 @@ from campaigns.sql import Connection
 from campaigns.supply.supplies import Entry
 
 STAGING: Final = """
-create temporary table staged (line bigint, number text, others text, name text, fields text, priority smallint, reference text, carrier text)
+create temporary table staged (line bigint, number text, others text, name text, fields text, priority smallint, reference text, carrier text, kind text)
 on commit drop
 """
 
@@ -43,8 +43,8 @@ with judged as (
     select s.*, case {checks} end as twice from staged s
     where $3::text is not null or $4::timestamptz is null       -- not every check uses them, and a parameter must have a type
 ), inserted as (
-    insert into leads (project_id, import_id, number, other_numbers, name, fields, priority, reference, carrier, place_id, zone, region, held, rank, state)
-    select $1, $2, s.number, coalesce(string_to_array(s.others, ','), '{{}}'), s.name, s.fields::jsonb, s.priority, s.reference, s.carrier,
+    insert into leads (project_id, import_id, number, other_numbers, name, fields, priority, reference, carrier, kind, place_id, zone, region, held, rank, state)
+    select $1, $2, s.number, coalesce(string_to_array(s.others, ','), '{{}}'), s.name, s.fields::jsonb, s.priority, s.reference, s.carrier, s.kind,
            place.id, nullif(place.zone, ''), {region}, $7::boolean, $8::bigint, case when d.number is null then 'new' else 'do_not_call' end
     from judged s {place}
     left join lateral (select d.number from do_not_call d join projects p on p.id = $1

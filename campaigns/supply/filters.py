@@ -30,6 +30,7 @@ _TEXTS: Final = {
     "region": "l.region",
     "name": "l.name",
     "number": "l.number",
+    "kind": "l.kind",
     "reference": "l.reference",
     "import": "l.import_id::text",
     "last_outcome": "l.last_outcome",

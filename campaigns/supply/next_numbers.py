@@ -18,6 +18,7 @@ from campaigns.do_not_call_sql import listed_for_good
 from campaigns.locality.locating import PLACE_NOW, REGION
 from campaigns.sql import Pool
 from campaigns.supply.judging import judge
+from campaigns.supply.kinds import keep_kinds
 
 AT_ONCE: Final = 500
 ANSWERED: Final = ("connected", "abandoned", "hung_up_early")
@@ -61,7 +62,7 @@ set number = coalesce(m.number, l.number),
     region = case when m.id is null then l.region else m.region end
 from front f left join moved m using (id)
 where l.id = f.id and (m.id is not null or not exists (select from usable u where u.id = f.id))
-returning m.id as moved, l.project_id
+returning m.id as moved, l.number, l.project_id
 """
 
 
@@ -71,9 +72,12 @@ async def next_numbers(pool: Pool, now: datetime) -> int:
     Leads whose other numbers are not wanted any more keep them as former ones.
     """
     moved: defaultdict[UUID, list[int]] = defaultdict(list)
+    numbers: dict[int, str] = {}
     async with pool.acquire(timeout=5) as conn, conn.transaction():
         for row in await conn.fetch(_NEXT, AT_ONCE, now, ANSWERED):
             if row["moved"] is not None:
                 moved[row["project_id"]].append(row["moved"])
+                numbers[row["moved"]] = row["number"]
+        await keep_kinds(conn, numbers)
         await judge(conn, moved)
     return sum(map(len, moved.values()))

@@ -1,4 +1,4 @@
-"""Giving the leads that are there the place the tables say now, after a table was replaced."""
+"""Giving the leads that are there the place the tables say now, after a table was replaced, and the kind of their number, where they have none yet."""
 
 # ruff: noqa: S608  # what is put together here are constants; values are always arguments
 
@@ -14,6 +14,7 @@ from campaigns.locality.place import block_of
 from campaigns.locality.tables import Books, books, know_blocks
 from campaigns.sql import Pool
 from campaigns.supply.judging import judge
+from campaigns.supply.kinds import keep_kinds
 
 CHUNK: Final = 5_000
 
@@ -34,7 +35,7 @@ returning l.id, l.project_id
 async def relocate(pool: Pool, *, progress: Callable[[int], None] | None = None) -> int:
     """Give all leads their place, in small steps beside the dialling; says how many had another. May be broken off and begun again.
 
-    Who is outside the project's filter by the new place is held in the same transaction, who is inside is let go.
+    Who is outside the project's filter by the new place or kind is held in the same transaction, who is inside is let go.
     """
     where: Books = await books(pool)
     after = changed = seen = 0
@@ -44,7 +45,10 @@ async def relocate(pool: Pool, *, progress: Callable[[int], None] | None = None)
         async with pool.acquire() as conn, conn.transaction():
             for row in await conn.fetch(_RELOCATE, [row["id"] for row in rows], where.used, where.plan):
                 moved[row["project_id"]].append(row["id"])
-            await judge(conn, moved)
+            of_other_kind = await keep_kinds(conn, {row["id"]: row["number"] for row in rows})
+            await judge(
+                conn, {one: [*moved.get(one, ()), *of_other_kind.get(one, ())] for one in {*moved, *of_other_kind}}
+            )
         changed += sum(map(len, moved.values()))
         seen += len(rows)
         after = rows[-1]["id"]

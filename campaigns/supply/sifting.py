@@ -35,13 +35,13 @@ _FAILED = "update supplies set failed = wanted, error = $2 where project_id = $1
 _JUDGED = """
 create temporary table judged on commit preserve rows as
 select l.id, l.held, {member} as member, {rank} as rank, l.rank as rank_before, l.priority, l.next_at,
-       l.number, l.place_id
+       l.number, l.place_id, l.kind
 from leads l left join places pl on pl.id = l.place_id
 where l.project_id = $1 and l.state in ('new', 'retry', 'in_flight', 'callback')
 """
 _CHANGES = """
 create temporary table changes on commit preserve rows as
-select row_number() over (order by member, priority desc, next_at, case when member then rank else rank_before end, id) as n, id, member, rank, number, place_id
+select row_number() over (order by member, priority desc, next_at, case when member then rank else rank_before end, id) as n, id, member, rank, number, place_id, kind
 from judged where held = member or (member and rank <> rank_before)
 """
 _NUMBERS = "select (select count(*) from changes where not member) as out, (select count(*) from changes) as changes, (select count(*) from judged where member) as matching"
@@ -49,6 +49,7 @@ _NUMBERS = "select (select count(*) from changes where not member) as out, (sele
 _APPLY = """
 update leads l set held = not c.member, rank = case when c.member then c.rank else l.rank end
 from changes c where c.n > $1 and c.n <= $2 and l.id = c.id and l.number = c.number and l.place_id is not distinct from c.place_id
+  and l.kind is not distinct from c.kind
 """
 _CLEAN = "drop table if exists judged; drop table if exists changes"
 

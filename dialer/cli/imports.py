@@ -188,6 +188,7 @@ def _preview(output: Output, project: str, file: Path, chosen: Mapping[str, Any]
         {
             "line": row.line,
             "numbers": list(row.numbers),
+            "kinds": list(row.kinds),
             "name": row.name,
             "fields": dict(row.fields),
             "error": row.error_id or "",

@@ -393,14 +393,14 @@ async def test_a_lead_that_was_claimed_and_never_sent_does_not_block_an_undo(
 
 def test_a_preview_says_how_a_list_would_be_read(tmp_path: Path) -> None:
     path = tmp_path / "list.txt"
-    path.write_bytes("二月名单\n手机号;姓名;城市\n13812345678/13912345678;王芳;上海\n12;李雷;\n".encode("gbk"))
+    path.write_bytes("二月名单\n手机号;姓名;城市\n13812345678/010-88886666;王芳;上海\n12;李雷;\n".encode("gbk"))
     seen = preview_list(path, ImportOptions())
     assert (seen.facts.format, seen.facts.encoding, seen.facts.delimiter) == ("csv", "gb18030", ";")
     assert seen.mapping == {"number": "手机号", "name": "姓名"}
-    assert [(row.line, row.numbers, row.name, row.error_id) for row in seen.rows] == [
-        (1, (), "", "above_header"),
-        (3, ("+8613812345678", "+8613912345678"), "王芳", None),
-        (4, (), "", "number_invalid"),
+    assert [(row.line, row.numbers, row.kinds, row.name, row.error_id) for row in seen.rows] == [
+        (1, (), (), "", "above_header"),
+        (3, ("+8613812345678", "+861088886666"), ("mobile", "fixed"), "王芳", None),
+        (4, (), (), "", "number_invalid"),
     ]
     assert seen.rows[2].fields == {"手机号": "12", "姓名": "李雷", "城市": ""}
 

@@ -134,6 +134,28 @@ async def test_a_lead_whose_new_place_is_outside_the_filter_is_not_called_and_on
 
 
 @pytest.mark.services
+async def test_leads_get_the_kind_of_their_number_when_they_come_in_and_those_without_by_relocating(
+    pool: Pool, tmp_path: Path
+) -> None:
+    await take(pool, tmp_path, "phone\n13812345678\n010-88886666\n+1 800-555-1212\n")
+    project = await a_project(pool)
+    await add_lead(pool, project_id=project.id, number="010-88886667")
+    kinds = "select kind from leads order by id"
+    first = [row["kind"] for row in await pool.fetch(kinds)]
+    assert first == ["mobile", "fixed", "toll_free", "fixed"]
+    async with pool.acquire() as conn:
+        await conn.execute("update leads set kind = null")
+        await set_supply(
+            conn, project.id, condition={"field": "kind", "op": "=", "value": "fixed"}, ordering=Ordering()
+        )
+        assert await sift(conn, project.id)
+    assert await claim(pool, a_request(project)) == []
+    await relocate(pool)
+    assert [row["kind"] for row in await pool.fetch(kinds)] == first
+    assert [one.number for one in await claim(pool, a_request(project))] == ["+861088886667"]
+
+
+@pytest.mark.services
 @pytest.mark.parametrize(
     ("content", "error_id"),
     [

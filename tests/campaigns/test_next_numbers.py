@@ -10,6 +10,7 @@ from campaigns import do_not_call
 from campaigns.claim import claim
 from campaigns.do_not_call import Reach
 from campaigns.leads import get_lead
+from campaigns.numbers import NumberKind
 from campaigns.projects import Project
 from campaigns.release import EndedAttempt, finish
 from campaigns.retry import RetryRule
@@ -130,3 +131,16 @@ async def test_a_lead_that_was_held_when_it_ended_is_called_again_once_its_numbe
     await a_lead(pool, project.id, number=A, other_numbers=[B], state="done", last_outcome="vacant", held=True)
     assert await next_numbers(pool, NOON) == 1
     assert [one.number for one in await claim(pool, a_request(project, 1))] == [B]
+
+
+async def test_the_kind_goes_with_the_number_and_a_filter_for_mobiles_takes_no_fixed_line(pool: Pool) -> None:
+    project = await a_project(pool)
+    lead_id = await a_lead(pool, project.id, number=A, kind="mobile", other_numbers=["+861088886666"])
+    async with pool.acquire() as conn:
+        await set_supply(
+            conn, project.id, condition={"field": "kind", "op": "=", "value": "mobile"}, ordering=Ordering()
+        )
+        assert await sift(conn, project.id)
+    assert await one_call(pool, project, "vacant", 0) == A
+    assert (await get_lead(pool, lead_id)).kind is NumberKind.FIXED
+    assert await claim(pool, a_request(project, 1, now=NOON + timedelta(minutes=1))) == []

@@ -13,7 +13,7 @@ from phonenumbers import PhoneNumberType
 from campaigns import numbers
 from campaigns.errors import BadInput
 from campaigns.masking import mask
-from campaigns.numbers import MAX_NUMBERS, NumberKind, for_trunk, normalise, read_cell
+from campaigns.numbers import MAX_NUMBERS, NumberKind, for_trunk, kind_of, normalise, read_cell
 
 
 @pytest.mark.parametrize(
@@ -40,6 +40,7 @@ def test_a_mobile_number_is_understood_as_people_write_it(text: str) -> None:
 )
 def test_other_numbers_are_read_and_classified(text: str, e164: str, kind: NumberKind) -> None:
     assert normalise(text) == numbers.PhoneNumber(e164=e164, kind=kind)
+    assert kind_of(e164) is kind
 
 
 @pytest.mark.parametrize(

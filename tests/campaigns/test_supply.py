@@ -67,6 +67,8 @@ PLACE = "insert into places (country, province, city, carrier, zone) values ('CN
         ({"custom": "金额", "op": "contains", "value": "00"}, "abc"),
         ({"custom": "nothing", "op": "empty"}, "abcd"),
         ({"field": "name", "op": "starts", "value": "王"}, "ac"),
+        ({"field": "kind", "op": "in", "value": ["mobile", "fixed_or_mobile"]}, "ab"),
+        ({"field": "kind", "op": "empty"}, "d"),
         ({"field": "priority", "op": ">", "value": 0}, "d"),
         ({"field": "attempts", "op": "=", "value": 0}, "abcd"),
         ({"not": {"field": "last_attempt_at", "op": "within_days", "value": 3}}, "abcd"),
@@ -83,11 +85,17 @@ async def test_a_filter_takes_in_whom_it_says_and_the_count_says_so_before(
     suzhou = await pool.fetchval(PLACE, "江苏", "苏州")
     shanghai = await pool.fetchval(PLACE, "上海", "上海")
     leads = {
-        "a": await a_lead(pool, project.id, name="王芳", place_id=nanjing, fields={"金额": "500"}),
+        "a": await a_lead(pool, project.id, name="王芳", kind="mobile", place_id=nanjing, fields={"金额": "500"}),
         "b": await a_lead(
-            pool, project.id, name="李雷", place_id=suzhou, carrier="中国联通", fields={"金额": " 1000.50 "}
+            pool,
+            project.id,
+            name="李雷",
+            kind="mobile",
+            place_id=suzhou,
+            carrier="中国联通",
+            fields={"金额": " 1000.50 "},
         ),
-        "c": await a_lead(pool, project.id, name="王五", place_id=shanghai, fields={"金额": "20000"}),
+        "c": await a_lead(pool, project.id, name="王五", kind="fixed", place_id=shanghai, fields={"金额": "20000"}),
         "d": await a_lead(pool, project.id, name="x", priority=1, fields={"金额": "many"}),
     }
     async with pool.acquire() as conn:

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from campaigns.importing.columns import KNOWN
 from campaigns.importing.options import MAX_WINDOW_DAYS, Among, ImportOptions
+from campaigns.numbers import NumberKind
 from campaigns.states import LeadState
 from dialer.web.fields import In, Line, Masked, Name, Out
 from dialer.web.leads.export import ExportFormat
@@ -65,6 +66,7 @@ class PreviewRow(Out):
 
     line: int
     numbers: list[Masked]
+    kinds: list[NumberKind] = Field(description="Of the numbers, in their order.")
     name: str
     fields: dict[str, Any]
     priority: int

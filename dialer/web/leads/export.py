@@ -21,7 +21,7 @@ from campaigns.tables.writing import CsvWriter, Writer, XlsxWriter
 from dialer.web.masking import scrubbed, shown
 
 OURS: Final = (
-    "number", "other_numbers", "province", "city", "carrier", "name", "reference", "state", "priority", "attempts", "last_outcome", "last_attempt_at", "disposition", "next_at",
+    "number", "other_numbers", "kind", "province", "city", "carrier", "name", "reference", "state", "priority", "attempts", "last_outcome", "last_attempt_at", "disposition", "next_at",
 )  # fmt: skip
 """The columns before the client's own; an import understands the first of them."""
 
@@ -79,7 +79,7 @@ def _write(writer: Writer, leads: Sequence[Lead], project: Project, fields: Sequ
     zone = ZoneInfo(project.zone)
     for lead in leads:
         numbers = (lead.number, *lead.other_numbers)
-        home = [lead.province or "", lead.city or "", lead.carrier or ""]
+        home = [lead.kind or "", lead.province or "", lead.city or "", lead.carrier or ""]
         so_far = [lead.state.value, str(lead.priority), str(lead.attempts), lead.last_outcome or ""]
         ours = [*home, lead.name, lead.reference or "", *so_far]
         theirs = [

@@ -8,6 +8,7 @@ from uuid import UUID
 
 from pydantic import Field
 
+from campaigns.numbers import NumberKind
 from campaigns.states import LeadState
 from dialer.web.fields import Cells, In, Line, Masked, Number, Out, PageQuery
 
@@ -36,6 +37,7 @@ class Lead(Out):
     number: Masked
     other_numbers: list[Masked] = Field(description="Tried after the number, in this order.")
     reference: str | None = Field(description="The client's own key for the person.")
+    kind: NumberKind | None = Field(description="Of the number; null: not looked at yet.")
     zone: str | None = Field(description="Time zone of the number; null: not known.")
     province: str | None = Field(description="Where the number is at home.")
     city: str | None
