@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from recorder.errors import KeysRefused
+from recorder.spool import sync_directory
 
 _KEY_BYTES: Final = 32
 _NONCE_BYTES: Final = 12
@@ -123,6 +124,7 @@ class KeySource:
                 )
                 file.flush()
                 os.fsync(file.fileno())
+            sync_directory(self.path.parent)
         except OSError as error:
             raise KeysRefused(
                 "recording_keys_unwritable",
@@ -143,12 +145,22 @@ class KeySource:
         text = self._text()
         part = self.path.with_name(self.path.name + ".part")
         part.unlink(missing_ok=True)
-        handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(f"{text.rstrip()}\n{name} {base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()}\n")
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(self.path)
+        try:
+            was = self.path.stat()
+            handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                os.fchown(handle, was.st_uid, was.st_gid)  # run as root it must stay Waihu's own
+                file.write(f"{text.rstrip()}\n{name} {base64.b64encode(secrets.token_bytes(_KEY_BYTES)).decode()}\n")
+                file.flush()
+                os.fsync(file.fileno())
+            part.replace(self.path)
+            sync_directory(self.path.parent)
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise KeysRefused(
+                "recording_keys_unwritable",
+                f"The key file {self.path} cannot be written anew ({error.strerror}): run this as its owner, and see the rights of its folder.",
+            ) from error
 
 
 def name_of(at: datetime) -> str:

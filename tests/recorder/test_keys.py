@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import base64
+import errno
 import hashlib
+import os
+import pwd
 import sys
 from collections.abc import Awaitable, Callable
 from pathlib import Path
@@ -268,6 +271,32 @@ def test_an_added_key_comes_last_and_the_old_ones_stay(tmp_path: Path) -> None:
     with pytest.raises(KeysRefused) as refused:
         keys.add("b")
     assert refused.value.error_id == "recording_key_name_taken"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root may give a file away")
+def test_a_key_that_root_adds_stays_waihu_s_own(tmp_path: Path) -> None:
+    source = KeySource(path=tmp_path / "recording.keys")
+    source.make("first")
+    waihu = pwd.getpwnam("nobody")
+    os.chown(source.path, waihu.pw_uid, waihu.pw_gid)
+    source.add("second")
+    now = source.path.stat()
+    assert (now.st_uid, now.st_gid, now.st_mode & 0o777) == (waihu.pw_uid, waihu.pw_gid, 0o600)
+
+
+def test_a_key_file_that_cannot_be_written_anew_stays_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = KeySource(path=tmp_path / "recording.keys")
+    source.make("first")
+    before = source.path.read_bytes()
+
+    def refused(*_: object) -> None:
+        raise PermissionError(errno.EPERM, os.strerror(errno.EPERM))
+
+    monkeypatch.setattr(os, "fchown", refused)
+    with pytest.raises(KeysRefused) as caught:
+        source.add("second")
+    assert caught.value.error_id == "recording_keys_unwritable"
+    assert (source.path.read_bytes(), [path.name for path in tmp_path.iterdir()]) == (before, ["recording.keys"])
 
 
 def test_keys_come_from_a_command_and_its_failure_says_no_secret(tmp_path: Path) -> None:
