@@ -6,13 +6,14 @@ import asyncio
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from recorder import ledger
 from recorder.settings import RecorderSettings
-from recorder.space import Floors, Free, Room, Watermarks, bytes_to_release, daily_bytes, judge_room, read_free
+from recorder.space import Floors, Free, Room, Watermarks, bytes_to_release, daily_bytes, free_bytes, judge_room
 
 if TYPE_CHECKING:
     from recorder.ledger import LedgerPool
@@ -31,6 +32,7 @@ class RoomWatch:
         self._settings = settings
         self._clock = clock
         self._floors = Floors(spool_bytes=settings.spool_floor_bytes, store_bytes=settings.store_floor_bytes)
+        self._asked: dict[Path, asyncio.Task[int | None]] = {}
         self._bytes_a_day: float | None = None
         self._use_due_s = 0.0
         self._looked = False
@@ -54,7 +56,8 @@ class RoomWatch:
 
     async def look(self) -> None:
         """Measure and decide; a change is logged once."""
-        free = await asyncio.to_thread(read_free, self._settings.spool_dir, self._settings.store_dir)
+        spool, store = await asyncio.gather(self._free(self._settings.spool_dir), self._free(self._settings.store_dir))
+        free = Free(spool_bytes=spool, store_bytes=store)
         if time.monotonic() - self._refused_s > 3 * self._settings.back_off_max_s:
             self._refused = ""
         was = self.room
@@ -74,6 +77,15 @@ class RoomWatch:
             )
         elif was.blocked and not self.room.blocked and not first:
             log.info("There is room for recordings: dialling may go on", store_free_bytes=self.room.store_free_bytes)
+
+    async def _free(self, place: Path) -> int | None:
+        """None also where the answer is late: what does not answer takes no recording. It is asked again only when it has answered."""
+        asked = self._asked.get(place)
+        if asked is None or asked.done():
+            measuring = asyncio.to_thread(free_bytes, place)
+            asked = self._asked[place] = asyncio.get_running_loop().create_task(measuring, name="recorder-free-bytes")
+        await asyncio.wait([asked], timeout=self._settings.space_timeout_s)
+        return asked.result() if asked.done() else None
 
     async def learn_use(self) -> None:
         """Ask the ledger, now and then, what a day takes."""

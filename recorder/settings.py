@@ -20,6 +20,7 @@ class RecorderSettings:
     queue_bound: int = 2000  # signalled calls waiting; what comes beyond is found by the reconciler
     reconcile_every_s: float = 15.0
     reconcile_batch: int = 500  # files and rows looked at in a round
+    doubted_every_s: float = 300.0  # stored files that were found to be wrong are read again
     settle_s: float = 10.0  # an unfinished leg that has not grown for so long will not grow any more
     legs_deadline_s: float = 120.0  # after the hang-up; then a call without legs is stated missing
     stray_after_s: float = 3600.0  # a leg of no attempt we know is set aside after this
@@ -28,6 +29,7 @@ class RecorderSettings:
     back_off_min_s: float = 0.5
     back_off_max_s: float = 60.0
     space_every_s: float = 5.0
+    space_timeout_s: float = 3.0  # a place that does not say by then how much is free counts as broken
     alarm_every_s: float = 60.0
     chain_every_s: float = 5.0  # the ledger's entries wait so long for their place in the chain
     spool_floor_bytes: int = 512 * _MIB

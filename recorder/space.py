@@ -43,10 +43,11 @@ class Free:
 
 def read_free(spool: Path, store: Path) -> Free:
     """Ask the file systems."""
-    return Free(spool_bytes=_free_bytes(spool), store_bytes=_free_bytes(store))
+    return Free(spool_bytes=free_bytes(spool), store_bytes=free_bytes(store))
 
 
-def _free_bytes(path: Path) -> int | None:
+def free_bytes(path: Path) -> int | None:
+    """Of the file system that a place lies on; None where it cannot be told. Blocking, and for ever where a mount hangs."""
     try:
         status = os.statvfs(path)
     except OSError:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from datetime import date
 from pathlib import Path
 from uuid import UUID
@@ -11,9 +13,10 @@ import pytest
 from recorder.errors import FileGone
 from recorder.paths import attempt_of, leg_paths, locate, master_path
 from recorder.retry import back_off_s
+from recorder.room import RoomWatch
 from recorder.space import Floors, Free, daily_bytes, judge_room, measure
 from recorder.spool import SpoolWalk
-from tests.recorder.builders import attempt_id
+from tests.recorder.builders import attempt_id, now, settings, until
 
 FLOORS = Floors(spool_bytes=100, store_bytes=1000)
 
@@ -93,3 +96,33 @@ def test_a_walk_in_small_steps_sees_every_call_each_time_round(tmp_path: Path) -
             rounds += 1
         assert seen == calls
         assert rounds == 51 // 7 + 1
+
+
+async def test_a_store_that_hangs_stops_dialling_in_time_and_is_asked_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = settings(tmp_path, space_timeout_s=0.2)
+    watch = RoomWatch(None, of, now)  # type: ignore[arg-type]  # looking asks no database
+    await watch.look()
+    assert not watch.room.blocked
+    answers, asked = threading.Event(), list[Path]()
+    statvfs = os.statvfs
+
+    def hung(place: Path) -> os.statvfs_result:
+        if place == of.store_dir:
+            asked.append(place)
+            assert answers.wait(30)
+        return statvfs(place)
+
+    monkeypatch.setattr("recorder.space.os.statvfs", hung)
+    for _ in range(3):
+        await watch.look()
+        assert (watch.room.blocked, watch.room.reason) == (True, "store_unwritable")
+    assert len(asked) == 1
+    answers.set()
+    await until(lambda: _looked(watch), "the store to be there again")
+
+
+async def _looked(watch: RoomWatch) -> bool:
+    await watch.look()
+    return not watch.room.blocked
