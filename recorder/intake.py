@@ -238,6 +238,8 @@ class Intake:
             async with self._connection() as conn:  # somebody else took the legs away; what we have is whole
                 await ledger.record_verified(conn, call.attempt_id, call.sha256, at=self._clock())
             return Ending.STORED
+        if call.state is RecordingState.STORED:
+            return Ending.NOTHING  # its file is not what the ledger says: the alarm counts it until it was put back
         if call.answered_at is None or call.ended_at is None or call.state is RecordingState.MISSING:
             return Ending.NOTHING
         if not call.record_calls:

@@ -154,6 +154,7 @@ class Alarm:
     missing: int
     poisoned: int
     overdue: int
+    damaged: int = 0  # the store's file is not what the ledger says
 
 
 _CALL = """
@@ -341,10 +342,23 @@ async def pending(
     return [(row["created_at"], row["attempt_id"]) for row in await conn.fetch(_PENDING, *after, node, limit)]
 
 
+_DOUBTED_ROWS = """
+select r.attempt_id from recordings r join attempts a on a.id = r.attempt_id
+where r.state = 'stored' and r.verified_at is null and r.created_at < $2 and r.attempt_id > $1 and ($3::text is null or a.node = $3)
+order by r.attempt_id limit $4
+"""
+
+
+async def doubted(conn: Conn, *, after: UUID, before: datetime, node: str | None, limit: int) -> list[UUID]:
+    """Stored calls of before a moment whose file was not read back, or was found to be another, in the order of their ids."""
+    return [row["attempt_id"] for row in await conn.fetch(_DOUBTED_ROWS, after, before, node, limit)]
+
+
 _ALARM = """
 select count(*) filter (where state = 'missing' and reason <> $2) as missing,
        count(*) filter (where state = 'poisoned') as poisoned,
-       (select count(*) from recordings where state = 'pending' and created_at < $3) as overdue
+       (select count(*) from recordings where state = 'pending' and created_at < $3) as overdue,
+       (select count(*) from recordings where state = 'stored' and verified_at is null and created_at < $3) as damaged
 from recordings where attempt_id >= uuid7_floor($1)
 """
 
@@ -353,7 +367,7 @@ async def alarm_count(conn: Conn, *, since: datetime, overdue_before: datetime |
     """Count the calls placed since a moment that are without their recording, and all that wait longer than they should."""
     row = await conn.fetchrow(_ALARM, since, NOT_RECORDED, overdue_before or since)
     return (
-        Alarm(missing=row["missing"], poisoned=row["poisoned"], overdue=row["overdue"])
+        Alarm(missing=row["missing"], poisoned=row["poisoned"], overdue=row["overdue"], damaged=row["damaged"])
         if row
         else Alarm(missing=0, poisoned=0, overdue=0)
     )
@@ -370,9 +384,15 @@ async def bytes_since(conn: Conn, since: datetime) -> int:
 _RETRY = "update recordings set state = 'pending', reason = null where attempt_id = $1 and state = 'poisoned'"
 
 
+_STATE_NOW = "select state from recordings where attempt_id = $1"
+
+
 async def retry_poisoned(conn: Conn, attempt_id: UUID, spool: Path) -> bool:
-    """Give a call that was set aside another try; False when it is not set aside. The reconciler takes it from there."""
+    """Give a call that was set aside another try; False when it is not set aside. The reconciler takes it from there.
+
+    Killed between the two, its row waits for legs that still lie aside: then the next try brings these.
+    """
     changed = await conn.execute(_RETRY, attempt_id) == "UPDATE 1"
-    if changed:
-        bring_back(spool, attempt_id)
-    return changed
+    if not changed and await conn.fetchval(_STATE_NOW, attempt_id) not in {"pending", "missing"}:
+        return False
+    return bring_back(spool, attempt_id) > 0 or changed

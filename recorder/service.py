@@ -135,6 +135,7 @@ class Recorder:
                 missing=self.alarm.missing,
                 poisoned=self.alarm.poisoned,
                 overdue=self.alarm.overdue,
+                damaged=self.alarm.damaged,
             )
 
     async def _chain_on(self) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import hashlib
 import os
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 from uuid import UUID
@@ -18,6 +18,7 @@ from recorder.errors import SpoolInUse, StoreRefused
 from recorder.ledger import RecordingState
 from recorder.paths import leg_paths
 from recorder.service import Recorder
+from tests.recorder.archive_builders import a_stored_recording
 from tests.recorder.builders import (
     ANSWERED,
     NOW,
@@ -418,3 +419,33 @@ async def test_a_copy_that_is_made_again_while_its_recording_is_deleted_does_not
     row = await row_of(pool, call)
     assert row is not None
     assert (row.state, [path for path in of.store_dir.rglob("*") if path.is_file()]) == ("deleted", [])
+
+
+async def test_a_stored_file_in_doubt_raises_an_alarm_until_it_was_put_back(pool: Pool, tmp_path: Path) -> None:
+    of = settings(tmp_path, alarm_every_s=0.1, doubted_every_s=0.1)
+    await a_project(pool)
+    call = await a_stored_recording(pool, of.store_dir, verified=False)
+    row = await row_of(pool, call)
+    assert row is not None
+    assert row.path is not None
+    file = of.store_dir / row.path
+    kept = file.read_bytes()
+    file.write_bytes(b"x" * len(kept))
+
+    def later() -> datetime:
+        return NOW + timedelta(hours=1)
+
+    async with Running(pool, of, clock=later) as recorder:
+
+        async def alarmed() -> bool:
+            return recorder.alarm.damaged == 1
+
+        async def verified() -> bool:
+            found = await row_of(pool, call)
+            return found is not None and found.verified_at is not None and recorder.alarm.damaged == 0
+
+        await until(alarmed, "the alarm")
+        assert recorder.counts().missing == 0
+        assert not await verified()
+        file.write_bytes(kept)
+        await until(verified, "the file that was put back to be read")

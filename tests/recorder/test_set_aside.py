@@ -80,6 +80,26 @@ async def test_a_call_that_was_set_aside_can_be_tried_again(pool: Pool, tmp_path
     assert list((of.spool_dir / "poisoned").iterdir()) == []
 
 
+@pytest.mark.faults
+@pytest.mark.parametrize("state", ["pending", "missing"])  # at once, and when its row has waited too long
+async def test_a_retry_that_was_killed_halfway_can_be_done_again(pool: Pool, tmp_path: Path, state: str) -> None:
+    of = settings(tmp_path)
+    await a_project(pool)
+    call = await an_attempt(pool)
+    put_legs(of.spool_dir, call, b"garbage", wav(speech(2.0)))
+    async with Running(pool, of) as recorder:
+        await recorder.settled(20)
+    (of.spool_dir / "poisoned" / f"{call.hex}-r.wav").write_bytes(wav(speech(2.0)))
+    await pool.execute("update recordings set state = $1, reason = 'legs_never_came'", state)
+    async with pool.acquire() as conn:
+        assert await ledger.retry_poisoned(conn, call, of.spool_dir)
+    async with Running(pool, of) as recorder:
+        await recorder.settled(20)
+    row = await row_of(pool, call)
+    assert row is not None
+    assert row.state is RecordingState.STORED
+
+
 async def test_an_encoder_that_dies_on_one_call_costs_only_that_call(
     pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
