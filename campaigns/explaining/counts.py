@@ -17,7 +17,7 @@ from campaigns.sql import OneConnection
 
 DIALABLE: Final = "dialable"
 ORDER: Final = (
-    DIALABLE, "outside_window", "not_due", "filtered", "do_not_call", "region_unknown", "blind_region", "no_consent", "exhausted", "number_live", "daily_cap",
+    DIALABLE, "outside_window", "not_due", "sample_full", "filtered", "do_not_call", "region_unknown", "blind_region", "no_consent", "exhausted", "number_live", "daily_cap",
     "frequency_cap", "in_flight", "callback", "done",
 )  # fmt: skip
 """What can hold a lead back, as the claim names it; the words of the answer."""
@@ -83,6 +83,7 @@ def _reason(first: int) -> str:
          when l.held then 'filtered'
          when coalesce(l.zone, '') <> all ({at["open_zones"]}) then 'outside_window'
          when l.next_at > $2 then 'not_due'
+         when p.mode = 'trial' and p.trial_taken >= p.trial_size then 'sample_full'
          else 'dialable' end
 """  # noqa: S608 -- constants
 

@@ -13,6 +13,7 @@ from campaigns.do_not_call_sql import listed_entries
 from campaigns.errors import Missing
 from campaigns.explaining.abandonment import Share, of_abandonment
 from campaigns.explaining.results import Asked, Explanation, GateResult, of_finding
+from campaigns.explaining.standing import of_promise, of_trial, standing_of
 from campaigns.gates import Gate, Verdict
 from campaigns.projects import Project
 from campaigns.rule_packs import rules_of
@@ -49,8 +50,15 @@ _ATTEMPTS_THEN = "select count(*) filter (where outcome is distinct from 'not_se
 _BY_HAND = "select calls from dialled_numbers where number = $1 and project_id = $2"
 _LIVE_NOW = "select created_at from live_attempts where number = $1"
 _LIVE_THEN = """
-select a.created_at from attempts a join leads l on l.id = a.lead_id
-where l.number = $1 and a.created_at <= $2 and (a.ended_at is null or a.ended_at > $2) limit 1
+select a.created_at from (
+    select a.created_at, a.ended_at from attempts a where a.lead_id = $3 and a.number = $1
+    union all
+    select a.created_at, a.ended_at
+    from callees c cross join lateral unnest(c.called, c.projects) u (called, project)
+    join attempts a on a.project_id = u.project and a.id >= uuid7_floor(u.called - interval '1 second') and a.id < uuid7_floor(u.called + interval '1 second') and a.number = c.number
+    where c.number = $1 and u.called between $2::timestamptz - interval '1 day' and $2
+) a
+where a.created_at <= $2 and (a.ended_at is null or a.ended_at > $2) limit 1
 """
 
 
@@ -93,7 +101,11 @@ async def explain_number(conn: Connection, question: Question) -> Explanation:
         dialled = lead["dialled"] if lead else await conn.fetchval(_BY_HAND, number, project.id) or 0
     elif lead is not None:
         attempts = dialled = await conn.fetchval(_ATTEMPTS_THEN, lead["id"], at)
-    live = await (conn.fetchval(_LIVE_NOW, number) if question.at is None else conn.fetchval(_LIVE_THEN, number, at))
+    if question.at is None:
+        live = await conn.fetchval(_LIVE_NOW, number)
+    else:
+        live = await conn.fetchval(_LIVE_THEN, number, at, lead["id"] if lead else None)
+    standing = await standing_of(conn, project.id, lead["id"]) if lead and question.at is None else None
     if question.at is not None:
         project = replace(project, rules=(await rules_of(conn, [project.id], at=at)).get(project.id, NO_RULES))
     subject = Subject(
@@ -101,7 +113,7 @@ async def explain_number(conn: Connection, question: Question) -> Explanation:
         zone=(lead["zone"] if lead else None) or None, region=region, attempts=dialled, past=tuple(PastCall(**row) for row in past), consents=consents,
         lists=project.lists_loaded, ring_s=project.ring_timeout_s,
     )  # fmt: skip
-    told = _Told(question, project, subject, lead, attempts, entries, regions and region is None, live)
+    told = _Told(question, project, subject, lead, attempts, entries, regions and region is None, live, standing)
     return Explanation(at=at, project_id=project.id, lead_id=lead["id"] if lead else None, gates=tuple(told.gates()))
 
 
@@ -118,6 +130,7 @@ class _Told:
         entries: Any,
         region_unknown: bool,
         live: Any,
+        standing: Any,
     ) -> None:
         self._question = question
         self._project = project
@@ -127,6 +140,7 @@ class _Told:
         self._entries = entries
         self._region_unknown = region_unknown
         self._live = live
+        self._standing = standing
         self._findings = findings(project.rules, subject)
 
     def gates(self) -> Iterator[GateResult]:
@@ -137,6 +151,8 @@ class _Told:
         if self._lead is not None:
             yield self._state()
             yield self._supply()
+        if self._standing is not None:
+            yield from of_trial(self._standing)
         yield from self._lines(Asked.WINDOW, Window)
         yield from self._do_not_call()
         yield from self._lines(Asked.BLIND_REGION, Blind)
@@ -148,6 +164,8 @@ class _Told:
         yield from self._lines(Asked.FREQUENCY, Frequency, self._counted)
         if self._lead is not None:
             yield self._due()
+        if self._standing is not None:
+            yield from of_promise(self._standing)
 
     def _of_project(self) -> Iterator[GateResult]:
         question, at = self._question, self._subject.now
@@ -235,12 +253,13 @@ class _Told:
         )
 
     def _number_live(self) -> GateResult:
-        live = self._live is not None
-        return GateResult(
-            gate=Asked.NUMBER_LIVE,
-            passed=not live,
-            reason=f"The number is being called since {self._live:%H:%M:%S} UTC." if live else "Nobody is calling it.",
-        )
+        if self._live is not None:
+            reason = f"The number is being called since {self._live:%H:%M:%S} UTC."
+            return GateResult(gate=Asked.NUMBER_LIVE, passed=False, reason=reason)
+        if self._subject.now < self._question.now - KEPT:
+            reason = "The lead was not being called; the calls of other projects at that time are not kept any more."
+            return GateResult(gate=Asked.NUMBER_LIVE, passed=None, reason=reason)
+        return GateResult(gate=Asked.NUMBER_LIVE, passed=True, reason="Nobody is calling it.")
 
     def _daily_cap(self) -> GateResult:
         zone, at = zone_of(self._project.zone), self._subject.now

@@ -24,6 +24,7 @@ class Asked(StrEnum):
     ABANDONMENT = "abandonment"
     LEAD = "lead"
     SUPPLY = "supply"
+    TRIAL = "trial"
     WINDOW = "window"
     DO_NOT_CALL = "do_not_call"
     BLIND_REGION = "blind_region"
@@ -33,6 +34,7 @@ class Asked(StrEnum):
     DAILY_CAP = "daily_cap"
     FREQUENCY = "frequency"
     DUE = "due"
+    PROMISE = "promise"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

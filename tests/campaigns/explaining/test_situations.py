@@ -14,12 +14,13 @@ from campaigns.explaining.counts import DIALABLE, dry_run, explain_counts, spoke
 from campaigns.explaining.number import Question, explain_number
 from campaigns.explaining.results import Asked, Explanation
 from campaigns.projects import Project
+from campaigns.release import EndedAttempt, finish
 from campaigns.rule_packs import PackRef, choose
 from campaigns.rules.loading import read_pack
 from campaigns.rules.ruleset import NO_RULES, combine
 from campaigns.sql import Pool
 from campaigns.states import ProjectState
-from tests.builders import NOON, a_lead, a_number, a_project, an_attempt
+from tests.builders import NODE, NOON, a_lead, a_number, a_project, an_agent, an_attempt
 from tests.campaigns.test_claim_rules import HEAD, a_rule, called, refusal, under
 
 pytestmark = pytest.mark.services
@@ -46,6 +47,16 @@ def rule(kind: str, **given: Any) -> Situation:
         await under(pool, project, a_rule(kind, **given))
 
     return put
+
+
+def a_promise(*, serves: bool = True) -> Situation:
+    async def promise(pool: Pool, project: Project, lead_id: int) -> None:
+        agent_id = await an_agent(pool, projects=[project.id] if serves else [])
+        await pool.execute(
+            "update leads set state = 'callback', callback_agent_id = $2 where id = $1", lead_id, agent_id
+        )
+
+    return promise
 
 
 def pack(name: str) -> Situation:
@@ -127,6 +138,11 @@ SITUATIONS: dict[str, tuple[Situation, Asked, str | None]] = {
     "the lead is exhausted": (sql("update leads set state = 'exhausted'"), Asked.LEAD, None),
     "outside the project's filter": (sql("update leads set held = true"), Asked.SUPPLY, None),
     "a filter is being applied": (sql("insert into supplies (project_id, opened) select id, 0 from projects"), Asked.SUPPLY, None),
+    "the sample is full": (sql("update projects set mode = 'trial', trial_size = 1, trial_taken = 1"), Asked.TRIAL, None),
+    "a callback of a lead that is not of the sample": (sql("update projects set mode = 'trial', trial_size = 5; update leads set state = 'callback'"), Asked.TRIAL, None),
+    "a callback of an agent who is away": (a_promise(), Asked.PROMISE, None),
+    "a callback of an agent who works elsewhere": (a_promise(serves=False), Asked.PROMISE, None),
+    "a callback, and nobody is ready": (sql("update leads set state = 'callback'"), Asked.PROMISE, None),
     "outside the callee's hours": (sql("update leads set zone = 'America/New_York'"), Asked.WINDOW, "cn-collection@2026.1#hours"),
     "the callee's zone does not exist": (sql("update leads set zone = 'Mars/Olympus'"), Asked.WINDOW, "cn-collection@2026.1#hours"),
     "on everybody's list": (entered(), Asked.DO_NOT_CALL, None),
@@ -216,12 +232,59 @@ async def test_a_past_moment_is_explained_by_what_held_then(pool: Pool) -> None:
     assert (old.first.gate, old.first.reason) == (Asked.LEAD, "The lead came later.")
 
 
+async def test_a_callback_passes_as_soon_as_its_agent_is_ready(pool: Pool) -> None:
+    project = await a_project(pool)
+    agent_id = await an_agent(pool, projects=[project.id])
+    lead_id = await a_lead(pool, project.id, state="callback", next_at=NOON, callback_agent_id=agent_id)
+    for state, shut in (("break", Asked.PROMISE), ("ready", None)):
+        await pool.execute("delete from agent_live")
+        await pool.execute(
+            "insert into agent_live (agent_id, node, state, since, logged_in_at) values ($1, $2, $3, $4, $4)",
+            agent_id,
+            NODE,
+            state,
+            NOON,
+        )
+        first = (await explained(pool, project, lead_id)).first
+        assert (first.gate if first else None) == shut
+
+
+async def test_a_number_was_being_called_also_when_its_lead_has_another_one_now_or_is_anothers(pool: Pool) -> None:
+    project, other = await a_project(pool), await a_project(pool)
+    lead_id = await a_lead(pool, project.id, created_at=NOON - timedelta(days=1))
+    number = await pool.fetchval("select number from leads where id = $1", lead_id)
+    attempt = await an_attempt(pool, project, lead_id)
+    end = EndedAttempt(attempt_id=attempt.attempt_id, outcome="vacant", ended_at=NOON + timedelta(seconds=40))
+    await finish(pool, [end])
+    await pool.execute(
+        "update leads set number = $1, former_numbers = array[$2] where id = $3", a_number(), number, lead_id
+    )
+    for of in (project, other):
+        for after, live in ((timedelta(seconds=5), True), (timedelta(seconds=45), False)):
+            question = Question(project=of, number=number, now=NOON + timedelta(hours=1), at=NOON + after)
+            async with pool.acquire() as conn:
+                found = await explain_number(conn, question)
+            assert [gate.passed for gate in found.gates if gate.gate is Asked.NUMBER_LIVE] == [not live]
+    now_another = await explained(pool, project, lead_id, now=NOON + timedelta(hours=1), at=NOON + timedelta(seconds=5))
+    assert all(gate.passed for gate in now_another.gates if gate.gate is Asked.NUMBER_LIVE), (
+        "that number rang, not this"
+    )
+
+
 async def test_what_is_not_known_of_a_past_moment_is_said_to_be_unknown(pool: Pool) -> None:
     project = await under(pool, await a_project(pool), a_rule("frequency", most=1, period="P7D"))
     lead_id = await a_lead(pool, project.id, created_at=NOON - timedelta(days=90))
     found = await explained(pool, project, lead_id, at=NOON, now=NOON + timedelta(days=40))
     unknown = {gate.gate for gate in found.gates if gate.passed is None}
-    assert unknown == {Asked.PROJECT, Asked.LEAD, Asked.SUPPLY, Asked.DAILY_CAP, Asked.FREQUENCY, Asked.DUE}
+    assert unknown == {
+        Asked.PROJECT,
+        Asked.LEAD,
+        Asked.SUPPLY,
+        Asked.NUMBER_LIVE,
+        Asked.DAILY_CAP,
+        Asked.FREQUENCY,
+        Asked.DUE,
+    }
 
 
 async def test_a_number_that_is_no_lead_is_explained_too(pool: Pool) -> None:
@@ -232,6 +295,15 @@ async def test_a_number_that_is_no_lead_is_explained_too(pool: Pool) -> None:
     assert found.lead_id is None
     assert found.first is not None
     assert "asked in writing" in found.first.reason
+
+
+async def test_a_list_behind_a_full_sample_is_counted_as_such(pool: Pool) -> None:
+    project = await a_project(pool, mode="trial", trial_size=1)
+    await a_lead(pool, project.id)
+    async with pool.acquire() as conn:
+        assert [held.reason for held in await explain_counts(conn, project, NOON)] == [DIALABLE]
+        await conn.execute("update projects set trial_taken = 1")
+        assert [held.reason for held in await explain_counts(conn, project, NOON)] == ["sample_full"]
 
 
 async def test_a_list_is_counted_by_what_holds_its_leads_back(pool: Pool) -> None:
