@@ -4,8 +4,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from datetime import datetime
+from pathlib import Path
 from typing import Any, Final
 from uuid import UUID
 
@@ -79,6 +81,34 @@ _ADVANCE = "update imports set accepted = $2, rejected = $3 where id = $1 and st
 async def advance(conn: Connection, import_id: UUID, *, accepted: int, rejected: int) -> None:
     """Say how far a running import is; beside its transaction, so that others see it."""
     await conn.execute(_ADVANCE, import_id, accepted, rejected)
+
+
+_OLD_REJECTS = (
+    "select id, reject_path from imports where reject_path is not null and created_at < $1 order by created_at limit $2"
+)
+_FORGET_REJECTS = "update imports set reject_path = null where id = any ($1::uuid[])"
+_AT_ONCE: Final = 100
+
+
+async def forget_rejects(conn: Connection, directory: Path, *, before: datetime) -> int:
+    """Delete reject files of imports from before a moment: people's numbers stand in them. How many, a hundred at most; one that cannot be deleted is tried again.
+
+    Only files in `directory` are ours to delete; what a command wrote elsewhere, its caller has.
+    """
+    rows = await conn.fetch(_OLD_REJECTS, before, _AT_ONCE)
+    gone = await asyncio.to_thread(
+        lambda: [row["id"] for row in rows if _deleted(directory / Path(row["reject_path"]).name)]
+    )
+    await conn.execute(_FORGET_REJECTS, gone)
+    return len(gone)
+
+
+def _deleted(path: Path) -> bool:
+    try:
+        path.unlink(missing_ok=True)
+    except OSError:
+        return False
+    return True
 
 
 _DIALLED = """

@@ -173,6 +173,12 @@ class Settings(BaseSettings):
     number_label_token: SecretStr = Field(default=SecretStr(""), description="Bearer token for the label service.")
     region: str = Field(default="CN", pattern=r"^[A-Z]{2}$", description="Country in which numbers without + are read.")
     work_dir: Path = Field(default=Path("/var/lib/waihu/work"), description="Uploads and reject files of imports.")
+    reject_days: int = Field(
+        default=30,
+        ge=1,
+        le=3650,
+        description="How many days the reject file of an import is kept: people's numbers stand in it.",
+    )
     drain_s: float = Field(
         default=20,
         ge=0,

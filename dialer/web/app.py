@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import nullcontext
+from datetime import timedelta
 from importlib.metadata import PackageNotFoundError, version
 
 from aiohttp import WSCloseCode, web
 
+from campaigns.imports import forget_rejects
 from dialer.db import identities
 from dialer.web import access, guard
 from dialer.web.agents import routes as agents
@@ -176,7 +178,7 @@ async def _running(app: web.Application) -> AsyncIterator[None]:
 
 
 async def _keep_house(app: web.Application) -> None:
-    """Write audit rows that had to wait; forget sessions that have ended."""
+    """Write audit rows that had to wait; now and then, sweep."""
     deps, parts = app[DEPS], app[PARTS]
     next_sweep = 0.0
     while True:
@@ -185,13 +187,19 @@ async def _keep_house(app: web.Application) -> None:
             await parts.desk_audit.flush()
         if loop_time >= next_sweep:
             next_sweep = loop_time + SWEEP_EVERY_S
-            now = deps.clock()
             try:
-                async with asyncio.timeout(5), deps.pool.acquire() as conn:
-                    await identities.end_expired(conn, now=now, seen_after=access.idle_since(deps.settings, now))
+                await sweep(deps)
             except DATABASE_AWAY:
                 next_sweep = loop_time + FLUSH_EVERY_S
         await asyncio.sleep(FLUSH_EVERY_S)
+
+
+async def sweep(deps: WebDeps) -> None:
+    """Forget sessions that have ended, and reject files nobody fetched for too long. Errors: those of `DATABASE_AWAY`."""
+    now = deps.clock()
+    async with asyncio.timeout(5), deps.pool.acquire() as conn:
+        await identities.end_expired(conn, now=now, seen_after=access.idle_since(deps.settings, now))
+        await forget_rejects(conn, deps.upload_dir, before=now - timedelta(days=deps.settings.reject_days))
 
 
 def _version() -> str:

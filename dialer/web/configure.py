@@ -18,6 +18,7 @@ def web_settings(settings: Settings) -> WebSettings:
         prompts_dir=settings.prompts_dir,
         project_sign_offs=settings.project_sign_offs,
         region=settings.region,
+        reject_days=settings.reject_days,
         secure_cookies=settings.web_url.startswith("https://"),
         trusted_proxies=settings.trusted_proxies,
         accel_prefix=settings.accel_prefix,

@@ -82,6 +82,7 @@ class WebSettings:
     body_limit_bytes: int = 256 * 1024
     upload_limit_bytes: int = 2 * 1024**3
     upload_timeout_s: float = 900
+    reject_days: int = 30  # reject files are kept; people's numbers stand in them
     live_queue: int = 1000  # changes kept for a slow reader of the live feed
     live_ping_s: float = 20
     live_clients: int = 500

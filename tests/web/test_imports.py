@@ -16,6 +16,7 @@ import xlsxwriter
 from python_calamine import CalamineWorkbook
 
 from dialer.domain.roles import Role
+from dialer.web.app import sweep
 from dialer.web.deps import WebSettings
 from tests.builders import a_project
 from tests.web.client import Answer, Person
@@ -290,3 +291,17 @@ async def test_a_lead_added_by_hand_is_asked_of_the_numbering_plan_and_has_a_pla
     lead = await person.do("POST", f"/projects/{project.id}/leads", {"number": "01062345678"})
     assert (lead["province"], lead["city"], lead["zone"]) == ("北京", "北京", "Asia/Shanghai")
     assert await house.pool.fetchval("select region from leads") == "北京"
+
+
+async def test_a_reject_file_is_deleted_when_its_days_are_over_and_not_before(house: House) -> None:
+    project, person = await a_project(house.pool), await house.person(Role.TECHNICAL_LEAD)
+    old, young = [
+        (await upload(person, project.id, f"number\n12\n1381234567{place}\n")).body["id"] for place in range(2)
+    ]
+    moved = "update imports set created_at = $2::timestamptz - make_interval(days => $3) where id = $1"
+    for import_id, days in ((old, 31), (young, 29)):
+        await house.pool.execute(moved, import_id, house.deps.clock(), days)
+    await sweep(house.deps)
+    assert (await person.ask("GET", f"/imports/{old}/rejects")).error_id == "rejects_unknown"
+    assert (await person.ask("GET", f"/imports/{young}/rejects")).status == 200
+    assert {path.stem for path in house.deps.upload_dir.iterdir()} == {young}
