@@ -156,7 +156,18 @@ def history(context: typer.Context, name: Name) -> None:
 
 
 @app.command()
-def verify(context: typer.Context, name: Name, source: From = None) -> int:
+def verify(
+    context: typer.Context,
+    name: Name,
+    source: From = None,
+    name_seen: Annotated[
+        bool,
+        typer.Option(
+            "--name-seen",
+            help="You have read the name on the disc, which itself does not say it: written by an earlier version, or its end cannot be read.",
+        ),
+    ] = False,
+) -> int:
     """Read a copy from its medium, every byte, and note what was found. Exit code 1 when it is damaged."""
     output: Output = context.obj.output
 
@@ -169,9 +180,8 @@ def verify(context: typer.Context, name: Name, source: From = None) -> int:
                 "archive_source_missing", f"{name} is a disc: put it into a drive and name the drive with --from."
             )
         with bar(shown=not output.as_json) as advance:
-            after, faults = await Copier(ledger=ledger, settings=settings_of(office), progress=advance).verify(
-                copy, place
-            )
+            copier = Copier(ledger=ledger, settings=settings_of(office), progress=advance)
+            after, faults = await copier.verify(copy, place, name_seen=name_seen)
         return after.state, [{"path": fault.path, "problem": fault.problem} for fault in faults]
 
     state, faults = in_office(work)

@@ -19,6 +19,7 @@ from recorder.archive.bucket import Bucket, Place, Stored
 from recorder.archive.building import ArchiveSettings, Progress, check
 from recorder.archive.drive import Drive
 from recorder.archive.ledger import ArchiveLedger, DiscCopy, Volume
+from recorder.archive.nameplate import Nameplate, identify, nameplate_of, read_nameplate
 from recorder.archive.reading import Fault, readable_blocks
 from recorder.archive.states import CopyEvent, CopyState, VolumeEvent, VolumeState
 from recorder.errors import ArchiveError, Damaged
@@ -52,26 +53,26 @@ class Copier:
     on_step: Callable[[Step], None] = lambda _step: None
 
     async def burn(self, copy: DiscCopy, drive: Drive) -> DiscCopy:
-        """Write a wanted copy to the blank disc in a drive. A disc that already holds the volume (a run was killed) is taken as written.
+        """Write a wanted copy to the blank disc in a drive. A disc that already is this copy (a run was killed) is taken as written.
 
         Raises ArchiveError: those of `Drive.burn`, and `image_missing` when there is neither image nor good copy to take it from.
         """
         volume = await self.ledger.volume(copy.label)
         found = await asyncio.to_thread(drive.inserted)
-        if found is None or found.blank or await self._faults(volume, drive.path):
+        if found is None or found.blank or not await self._holds(volume, copy, drive.path):
             image = await self.image(volume)
             self.progress("burning", 0, volume.image_bytes or 0)
-            await asyncio.to_thread(drive.burn, image)
+            await asyncio.to_thread(_burn, drive, image, nameplate_of(volume, copy))
         return await self._written(copy, "disc", drive.address)
 
     async def put_into(self, copy: DiscCopy, folder: Path) -> DiscCopy:
         """Write a wanted copy as an image into a folder. Raises ArchiveError `archive_folder_refused`, `image_missing`."""
         volume = await self.ledger.volume(copy.label)
         target = folder / f"{copy.name}.iso"
-        if not target.exists() or await self._faults(volume, target):
+        if not target.exists() or not await self._holds(volume, copy, target):
             image = await self.image(volume)
             try:
-                await asyncio.to_thread(_copy_file, image, target, self.progress)
+                await asyncio.to_thread(_copy_file, image, target, nameplate_of(volume, copy), self.progress)
             except OSError as error:
                 raise ArchiveError("archive_folder_refused", f"{folder} does not take the volume ({error}).") from error
         return await self._written(copy, "folder", str(target))
@@ -121,11 +122,18 @@ class Copier:
         self.on_step(Step.LEDGERED)
         return copy
 
-    async def verify(self, copy: DiscCopy, source: Path | Stored) -> tuple[DiscCopy, tuple[Fault, ...]]:
-        """Read a copy from its medium, every byte, and note what was found. When all copies that are wanted are verified the volume is sealed."""
+    async def verify(
+        self, copy: DiscCopy, source: Path | Stored, *, name_seen: bool = False
+    ) -> tuple[DiscCopy, tuple[Fault, ...]]:
+        """Read a copy from its medium, every byte, and note what was found. When all copies that are wanted are verified the volume is sealed.
+
+        A medium that is another, or none, says nothing of this copy: nothing is noted. `name_seen`: somebody has read the name on a disc that does not
+        say which it is. Raises ArchiveError `archive_step_refused`, `medium_missing`, `wrong_disc`, `disc_unnamed`, those of `Bucket`.
+        """
         if copy.state in {CopyState.WANTED, CopyState.DESTROYED}:
             raise ArchiveError("archive_step_refused", f"Copy {copy.name} is {copy.state}: there is nothing to read.")
         volume = await self.ledger.volume(copy.label)
+        await asyncio.to_thread(identify, volume, copy, source, name_seen)
         faults = await self._faults(volume, source)
         self.on_step(Step.READ)
         if faults:
@@ -147,6 +155,11 @@ class Copier:
             await asyncio.to_thread(shutil.rmtree, self.settings.work(volume.label), ignore_errors=True)
         return volume
 
+    async def _holds(self, volume: Volume, copy: DiscCopy, source: Path) -> bool:
+        """Whether there lies this very copy, whole."""
+        plate = await asyncio.to_thread(read_nameplate, source, volume.image_bytes or 0)
+        return plate == nameplate_of(volume, copy) and not await self._faults(volume, source)
+
     async def _faults(self, volume: Volume, source: Path | Stored) -> tuple[Fault, ...]:
         if isinstance(source, Stored):
             told = _counted(self.progress, "reading", volume.image_bytes or 0)
@@ -160,6 +173,7 @@ class Copier:
         """
         image = self.settings.image(volume.label)
         if image.exists() and not await self._faults(volume, image):
+            os.truncate(image, volume.image_bytes or 0)  # of the nameplate of a run that was killed while it burned
             return image
         sources = await self._copies_at_hand(volume) if source is None else await _there([source])
         if not sources:
@@ -231,7 +245,18 @@ def _object_faults(volume: Volume, stored: Stored, told: Callable[[int], None]) 
     return ()
 
 
-def _copy_file(image: Path, target: Path, progress: Progress) -> None:
+def _burn(drive: Drive, image: Path, plate: Nameplate) -> None:
+    """The image goes onto the disc with the nameplate behind it, and stays without."""
+    try:
+        with image.open("r+b") as file:
+            file.seek(plate.image_bytes)
+            file.write(plate.sectors())
+        drive.burn(image)
+    finally:
+        os.truncate(image, plate.image_bytes)
+
+
+def _copy_file(image: Path, target: Path, plate: Nameplate, progress: Progress) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     part = target.with_name(target.name + ".part")
     total, done = image.stat().st_size, 0
@@ -241,6 +266,7 @@ def _copy_file(image: Path, target: Path, progress: Progress) -> None:
                 file.write(block)
                 done += len(block)
                 progress("copying", done, total)
+            file.write(plate.sectors())
             file.flush()
             os.fsync(file.fileno())
         part.replace(target)

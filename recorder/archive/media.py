@@ -8,6 +8,9 @@ from typing import Final
 SECTOR: Final = 2048
 """Bytes of a sector of every optical medium (ECMA-119 section 6.1.2)."""
 
+NAMEPLATE_SECTORS: Final = 16
+"""Behind the volume on each copy: as many as an error-correction block of a DVD has."""
+
 _FIXED: Final = 4 * 1024 * SECTOR
 _EACH: Final = 10 * 1024
 _CODE_HEADERS: Final = 600
@@ -45,7 +48,7 @@ def correction_sectors(data_sectors: int) -> int:
 
 def room_bytes(medium: Medium) -> int:
     """Bytes of recordings and what describes them that fit beside the error correction."""
-    sectors = (SECTORS[medium] - _CODE_HEADERS - 16) * 100 // (100 + CORRECTION_PERCENT)
+    sectors = (SECTORS[medium] - _CODE_HEADERS - 16 - NAMEPLATE_SECTORS) * 100 // (100 + CORRECTION_PERCENT)
     return sectors * SECTOR - _FIXED
 
 
