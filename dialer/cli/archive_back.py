@@ -15,6 +15,7 @@ from recorder.archive.building import alone
 from recorder.archive.copying import Copier
 from recorder.archive.rebuilding import rebuild
 from recorder.archive.restoring import Restorer
+from recorder.archive.signing import own
 
 
 def fetch(
@@ -83,8 +84,17 @@ def rebuild_ledger(
             help="The archive's key file is lost for good: rows come back, sealed recordings stay closed, and what was deleted must be deleted again.",
         ),
     ] = False,
+    signed_by: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Public key (hexadecimal) whose volumes are believed too: of another installation, or our own when its signing.key is lost.",
+        ),
+    ] = None,
 ) -> None:
-    """Write into the ledger what volumes say and it does not know: after the database was lost. What was deleted stays deleted."""
+    """Write into the ledger what volumes say and it does not know: after the database was lost. What was deleted stays deleted.
+
+    Volumes know no legal holds: a project that got recordings back is held (`check holds`) until its holds are placed again and that one is lifted.
+    """
 
     async def work(office: Office) -> Any:
         places = [place for one in sources for place in await asyncio.to_thread(all_of, one)]
@@ -93,13 +103,27 @@ def rebuild_ledger(
             ledger_of(office),
             places,
             work=settings_of(office).archive_dir / "work",
+            signers={
+                *await asyncio.to_thread(own, settings_of(office).key_file),
+                *(one.lower() for one in signed_by or ()),
+            },
             keys=office.deps.file_keys,
             archive_keys=archive_keys,
         )
 
     found = in_office(work)
     context.obj.output.rows(
-        [{"label": one.label, "recordings": one.recordings, "new": one.new, "erased": one.erased} for one in found],
+        [
+            {
+                "label": one.label,
+                "copy": one.copy,
+                "recordings": one.recordings,
+                "new": one.new,
+                "erased": one.erased,
+                "check holds": one.on_hold,
+            }
+            for one in found
+        ],
         empty="",
     )
 

@@ -66,6 +66,25 @@ def repair(image: Path) -> int:
     return int(mended[1]) if mended else 0
 
 
+def protected_bytes(source: Path, data_bytes: int) -> int | None:
+    """Bytes of an image or disc with its error correction, as the code behind the data says; None where it cannot be read. Blocking.
+
+    The code begins with its header (dvdisaster, appendix "codec specification", RS02): cookie, method, at 68 the sectors of data, at 128 those of the code.
+    """
+    try:
+        with source.open("rb") as file:
+            file.seek(data_bytes)
+            header = file.read(SECTOR)
+    except OSError:
+        return None
+    if len(header) != SECTOR or header[:16] != b"*dvdisaster*RS02":
+        return None
+    data, code = (int.from_bytes(header[at : at + 8], "little") for at in (68, 128))
+    if data != data_bytes // SECTOR or not 0 < data + code <= correction_sectors(data):
+        return None
+    return (data + code + _AGAIN) * SECTOR
+
+
 def _descriptor(file: IO[bytes], at: int) -> bytes | None:
     """A sector that is a primary volume descriptor: its number for the size is there in both byte orders (ECMA-119 section 8.4.8)."""
     file.seek(max(0, at))

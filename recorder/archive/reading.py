@@ -20,6 +20,7 @@ from recorder.archive.iso import Entry, Iso, Source
 from recorder.archive.media import SECTOR
 from recorder.archive.signing import check_signature
 from recorder.errors import Damaged
+from recorder.storing import refusal
 
 BLOCK: Final = 4 << 20
 _IN_HAND: Final = 4
@@ -36,9 +37,12 @@ class Fault:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reading:
-    """What was read: the hash of the whole (None: a sector could not be read), the signing key, the payload's files and what is wrong."""
+    """What was read: the hash of the whole (None: a sector could not be read) and of its first `data_bytes`, the signing key, the payload's files and
+    what is wrong.
+    """
 
     sha256: bytes | None
+    data_sha256: bytes | None = None
     public_key: str
     files: int
     faults: tuple[Fault, ...]
@@ -57,6 +61,7 @@ def read_volume(
     *,
     image_bytes: int,
     sha256: bytes | None,
+    data_bytes: int = 0,
     recordings: Mapping[str, str] | None = None,
     progress: Callable[[int], None] = lambda _bytes: None,
 ) -> Reading:
@@ -77,7 +82,7 @@ def read_volume(
         faults.append(Fault(path=_STRUCTURE, problem=error.message))
     except OSError as error:
         return Reading(sha256=None, public_key="", files=0, faults=(Fault(path=_STRUCTURE, problem=str(error)),))
-    whole = _read_all(source, image_bytes, files, faults, progress)
+    whole, of_data = _read_all(source, image_bytes, data_bytes, files, faults, progress)
     faults += _compare(files, stated, recordings)
     if whole is not None and sha256 is not None and whole != sha256 and not faults:
         faults.append(
@@ -85,7 +90,7 @@ def read_volume(
                 path=_STRUCTURE, problem="bytes outside of files have changed: structures, padding or error correction"
             )
         )
-    return Reading(sha256=whole, public_key=public_key, files=len(stated), faults=tuple(faults))
+    return Reading(sha256=whole, data_sha256=of_data, public_key=public_key, files=len(stated), faults=tuple(faults))
 
 
 def _stated(iso: Iso, faults: list[Fault]) -> tuple[str, dict[str, str]]:
@@ -121,9 +126,15 @@ def _compare(files: list[_File], stated: dict[str, str], recordings: Mapping[str
 
 
 def _read_all(
-    source: Path, image_bytes: int, files: list[_File], faults: list[Fault], progress: Callable[[int], None]
-) -> bytes | None:
+    source: Path,
+    image_bytes: int,
+    data_bytes: int,
+    files: list[_File],
+    faults: list[Fault],
+    progress: Callable[[int], None],
+) -> tuple[bytes | None, bytes | None]:
     whole, broken = hashlib.sha256(), False
+    of_data: Future[bytes] | None = None
     feed = _Feed(files)
     handle = os.open(source, os.O_RDONLY | os.O_CLOEXEC)
     try:
@@ -134,7 +145,7 @@ def _read_all(
             waiting: deque[Future[None]] = deque()
             at = 0
             while at < image_bytes:
-                count = min(BLOCK, image_bytes - at)
+                count = min(BLOCK, (data_bytes if at < data_bytes else image_bytes) - at)
                 block, unreadable = _block(handle, at, count)
                 for start, stop in unreadable:
                     broken = True
@@ -145,6 +156,8 @@ def _read_all(
                         )
                     )
                 waiting += [of_whole.submit(whole.update, block), of_files.submit(feed.take, at, block, unreadable)]
+                if at + count == data_bytes:
+                    of_data = of_whole.submit(whole.digest)
                 while len(waiting) > 2 * _IN_HAND:
                     waiting.popleft().result()
                 progress(count)
@@ -153,7 +166,7 @@ def _read_all(
                 one.result()
     finally:
         os.close(handle)
-    return None if broken else whole.digest()
+    return (None, None) if broken else (whole.digest(), of_data.result() if of_data else None)
 
 
 def _block(handle: int, at: int, count: int) -> tuple[bytes, list[tuple[int, int]]]:
@@ -220,7 +233,8 @@ class _Feed:
 def copy_out(source: Path | Source, path: str, target: Path, *, sha256: str) -> int:
     """Take one file from a volume, durable, and only if it is what it should be. Gives its bytes. Blocking.
 
-    Raises Damaged `volume_file_damaged` (try another copy, or repair the image), `volume_structure_damaged`.
+    Raises Damaged `volume_file_damaged` (try another copy, or repair the image), `volume_structure_damaged`; StoreRefused where the target's disk does
+    not take it; OSError where the source cannot be opened.
     """
     part = target.with_name(target.name + ".part")
     with Iso(source) as iso:
@@ -228,8 +242,8 @@ def copy_out(source: Path | Source, path: str, target: Path, *, sha256: str) -> 
         if entry is None or entry.folder:
             raise Damaged("volume_file_damaged", f"{path} is not on this volume: is it the right disc?")
         digest = hashlib.sha256()
-        target.parent.mkdir(parents=True, exist_ok=True)
         try:
+            target.parent.mkdir(parents=True, exist_ok=True)
             with part.open("wb") as file:
                 for chunk in iso.chunks(entry):
                     digest.update(chunk)
@@ -241,6 +255,8 @@ def copy_out(source: Path | Source, path: str, target: Path, *, sha256: str) -> 
                     "volume_file_damaged", f"{path} on this copy is damaged: take another copy, or repair its image."
                 )
             part.replace(target)
+        except OSError as error:  # what the source does not give is Damaged
+            raise refusal(error) from error
         finally:
             part.unlink(missing_ok=True)
     return entry.bytes

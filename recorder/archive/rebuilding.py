@@ -5,21 +5,25 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
-from recorder.archive import catalogue
+from recorder import keeping
+from recorder.archive import catalogue, correction
 from recorder.archive.bag import MANIFEST, read_manifest
 from recorder.archive.bucket import Bucket, Stored
 from recorder.archive.erasing import ArchiveKeys, unwrap_from_disc
 from recorder.archive.iso import Iso
 from recorder.archive.key_tree import KeyTree
 from recorder.archive.ledger import ArchiveLedger
+from recorder.archive.nameplate import Nameplate, read_nameplate
 from recorder.archive.reading import read_volume
+from recorder.archive.rows_back import insert, leads_back, of_lead
 from recorder.errors import ArchiveError, Damaged
 from recorder.file_keys import FileKeys, LostKey, wrapped_under
 from recorder.sealing import Seal
@@ -28,13 +32,20 @@ if TYPE_CHECKING:
     from recorder.ledger import Conn
 
 _AT_ONCE: Final = 500
+_IN_KEY: Final = re.compile(r"-([0-9]{1,2})\.iso$")
+CHECK_HOLDS: Final = "check holds: the ledger was rebuilt from volumes, which know no legal holds; place those that were lost, then lift this one"
+"""The reason of the hold that a rebuilt project gets."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rebuilt:
-    """What a volume gave back to the ledger. `erased`: recordings that were deleted by law, and stay so."""
+    """What a volume gave back to the ledger. `erased`: recordings that were deleted by law, and stay so. `copy`: the copy it was read from, empty where
+    it does not say which of those it is that the ledger knows. `on_hold`: its project is held until somebody has checked the holds.
+    """
 
     label: str
+    copy: str
+    on_hold: bool
     recordings: int
     new: int
     erased: int
@@ -45,31 +56,38 @@ async def rebuild(
     sources: Sequence[Path | Stored],
     *,
     work: Path,
+    signers: Collection[str],
     keys: FileKeys | None = None,
     archive_keys: ArchiveKeys | None = None,
 ) -> list[Rebuilt]:
     """Write into the ledger what volumes say and it does not know: projects, leads, attempts, recordings, the volumes and these copies themselves.
 
     Each volume is read as a whole first; one with a fault is refused (repair its image before). Rows that are there are left as they are. The state of
-    a new recording is `archived`, or `deleted` where the archive's keys say that it was erased. `keys` open sealed rows. Without `archive_keys` (they
+    a new recording is `archived`, or `deleted` where the archive's keys say that it was erased. Volumes know no legal holds, so a project that got
+    recordings back is held until somebody has checked its holds. `signers`: public keys (hexadecimal) of those whose volumes are believed. `keys` open
+    sealed rows. Without `archive_keys` (they
     are lost) what was sealed comes back as a row that nobody can open, and what was erased as if it had not been. An object in a bucket is fetched into
     the folder `work` to be read, and goes from there again.
 
-    Raises Damaged `volume_damaged`, `archive_key_wrong`, ArchiveError `archive_keys_missing` and those of `ArchiveKeys.tree` and `Bucket`, KeysRefused.
+    Raises Damaged `volume_damaged`, `archive_key_wrong`, ArchiveError `archive_keys_missing`, `signer_unknown`, `volume_label_taken` and those of `ArchiveKeys.tree` and `Bucket`, KeysRefused.
     """
     tree = None if archive_keys is None else await archive_keys.tree()
     done = []
-    for number, source in enumerate(sources, 1):
+    for source in sources:
         if isinstance(source, Stored):
-            copy, fetched = _Copy(kind="s3", location=source.location, number=number), work / "rebuilding.iso"
+            fetched = work / "rebuilding.iso"
             try:
                 await asyncio.to_thread(Bucket(source.bucket).download, source, fetched)
-                done.append(await _rebuild_from(ledger, fetched, copy, keys, tree))
+                volume = await _read(fetched, keys, signers)
             finally:
                 await asyncio.to_thread(fetched.unlink, missing_ok=True)
+            number = _IN_KEY.search(source.key)
+            copy = _Copy(kind="s3", location=source.location, number=int(number[1]) if number else None)
         else:
-            copy = _Copy(kind="folder", location=str(source), number=number)
-            done.append(await _rebuild_from(ledger, source, copy, keys, tree))
+            volume = await _read(source, keys, signers)
+            kind = "disc" if await asyncio.to_thread(source.is_block_device) else "folder"
+            copy = _Copy(kind=kind, location=str(source), number=None)
+        done.append(await _write(ledger, volume, copy, keys, tree))
     return done
 
 
@@ -79,7 +97,7 @@ class _Copy:
 
     kind: str
     location: str
-    number: int
+    number: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,45 +112,94 @@ class _Volume:
     rows_sha256: bytes
     data_bytes: int
     data_sha256: bytes
+    image_bytes: int
+    image_sha256: bytes
+    plate: Nameplate | None
 
 
-async def _rebuild_from(
-    ledger: ArchiveLedger, source: Path, copy: _Copy, keys: FileKeys | None, tree: KeyTree | None
+async def _write(
+    ledger: ArchiveLedger, volume: _Volume, copy: _Copy, keys: FileKeys | None, tree: KeyTree | None
 ) -> Rebuilt:
-    volume = await _read(source, keys)
     rows, label = volume.rows, volume.label
     leaves = await asyncio.to_thread(_leaves, volume, tree)
     at = ledger.clock()
     async with ledger.pool.acquire() as conn, conn.transaction():
-        await _insert(conn, "projects", [volume.project])
+        await _check_label(conn, volume)
+        await insert(conn, "projects", [volume.project])
         project_keys = await _project_keys(conn, volume, keys, at)
         new = erased = 0
         for some in _batches(rows):
-            await _insert(conn, "leads", [row["lead"] for row in some if row["lead"]], "overriding system value")
-            await _insert(conn, "attempts", [row["attempt"] for row in some])
-            recordings = [_recording(row, volume, leaves, project_keys, at) for row in some]
+            leads = await leads_back(conn, [row["lead"] for row in some if row["lead"]])
+            await insert(conn, "attempts", [of_lead(row["attempt"], leads) for row in some])
+            recordings = [of_lead(_recording(row, volume, leaves, project_keys, at), leads) for row in some]
             erased += sum(one["state"] == "deleted" for one in recordings)
-            new += await _insert(conn, "recordings", recordings)
-            await _insert(conn, "recording_waveforms", [row["waveform"] for row in some if row["waveform"]])
-        await conn.execute(_LEADS_GO_ON)
+            new += await insert(conn, "recordings", recordings)
+            await insert(conn, "recording_waveforms", [row["waveform"] for row in some if row["waveform"]])
+        project_id = UUID(volume.info["Bag-Group-Identifier"])
         await conn.execute(
-            _VOLUME, volume.id, label, UUID(volume.info["Bag-Group-Identifier"]), int(volume.info["Waihu-Expiry-Year"]), len(rows),
-            sum(row["recording"]["bytes"] for row in rows), at, ledger.by, volume.rows_sha256, volume.data_bytes, volume.data_sha256,
+            _VOLUME, volume.id, label, project_id, int(volume.info["Waihu-Expiry-Year"]), len(rows), sum(row["recording"]["bytes"] for row in rows), at,
+            ledger.by, volume.rows_sha256, volume.data_bytes, volume.data_sha256, volume.image_bytes, volume.image_sha256,
         )  # fmt: skip
         await conn.executemany(_ITEM, [(volume.id, *_item(row["recording"]), row.get("number")) for row in rows])
-        await conn.execute(_COPY, volume.id, copy.number, copy.kind, copy.location, at)
+        name = await _note_copy(conn, volume, copy, at)
+        on_hold = await _hold(conn, ledger, project_id) if new else False
         await conn.execute(_LABELS_GO_ON, int(label[1:]))
-        await ledger.audit(conn, "ledger_rebuilt", label, {"recordings": len(rows), "new": new, "erased": erased})
-    return Rebuilt(label=label, recordings=len(rows), new=new, erased=erased)
+        detail = {"recordings": len(rows), "new": new, "erased": erased, "copy": name, "on_hold": on_hold}
+        await ledger.audit(conn, "ledger_rebuilt", label, detail)
+    return Rebuilt(label=label, copy=name, on_hold=on_hold, recordings=len(rows), new=new, erased=erased)
 
 
-async def _read(source: Path, keys: FileKeys | None) -> _Volume:
-    size = await asyncio.to_thread(_data_bytes, source)
-    reading = await asyncio.to_thread(read_volume, source, image_bytes=size, sha256=None)
-    if reading.faults or reading.sha256 is None:
+async def _check_label(conn: Conn, volume: _Volume) -> None:
+    if await conn.fetchval(_LABEL_TAKEN, volume.label, volume.id):
+        raise ArchiveError(
+            "volume_label_taken",
+            f"The ledger knows another volume {volume.label}, made since: bring this one back into a database of its own. Nothing was written.",
+        )
+
+
+async def _note_copy(conn: Conn, volume: _Volume, copy: _Copy, at: datetime) -> str:
+    """The name of the copy in the ledger, where it is written if it was not known. No medium becomes two copies: one that does not say which it is is
+    not written beside others.
+    """
+    known = await conn.fetch("select id, number, kind, location from archive_copies where volume_id = $1", volume.id)
+    for one in known:
+        same_place = copy.kind != "disc" and (one["kind"], one["location"]) == (copy.kind, copy.location)
+        if same_place or (volume.plate is not None and one["id"] == volume.plate.copy_id):
+            return f"{volume.label}-{one['number']}"
+    if volume.plate is None and copy.kind == "disc" and known:
+        return ""
+    wanted = copy.number if volume.plate is None else int(volume.plate.copy.rpartition("-")[2])
+    taken = {one["number"] for one in known}
+    number = next((one for one in (wanted, *range(1, 100)) if one is not None and one not in taken), None)
+    if number is None:
+        return ""
+    copy_id = volume.plate.copy_id if volume.plate is not None else uuid4()
+    await conn.execute(_COPY, volume.id, number, copy.kind, copy.location, at, copy_id)
+    return f"{volume.label}-{number}"
+
+
+async def _hold(conn: Conn, ledger: ArchiveLedger, project_id: UUID) -> bool:
+    """The legal holds were lost with the ledger: nothing of the project is removed, in no bucket a hold is lifted, until somebody has looked."""
+    if not await conn.fetchval(_HELD_FOR_CHECK, project_id, CHECK_HOLDS):
+        hold = await keeping.place_hold(conn, project_id, CHECK_HOLDS, at=ledger.clock(), by=ledger.by)
+        await ledger.audit(conn, "hold_placed", str(project_id), {"hold": str(hold), "reason": CHECK_HOLDS})
+    return True
+
+
+async def _read(source: Path, keys: FileKeys | None, signers: Collection[str]) -> _Volume:
+    data_bytes, image_bytes, plate = await asyncio.to_thread(_measured, source)
+    reading = await asyncio.to_thread(
+        read_volume, source, image_bytes=image_bytes, data_bytes=data_bytes, sha256=plate.image_sha256 if plate else None
+    )  # fmt: skip
+    if reading.faults or reading.sha256 is None or reading.data_sha256 is None:
         faults = "; ".join(f"{fault.path}: {fault.problem}" for fault in reading.faults[:5])
         raise Damaged(
             "volume_damaged", f"{source} is damaged ({faults}): repair its image first, or take another copy."
+        )
+    if reading.public_key not in signers:
+        raise ArchiveError(
+            "signer_unknown",
+            f"{source} is signed with {reading.public_key}, which is not the key of this archive: if you know whose it is and trust it, say --signed-by. Nothing was written.",
         )
     with Iso(source) as iso:
         info = dict(line.split(": ", 1) for line in iso.content("bag-info.txt").decode().splitlines())
@@ -152,7 +219,8 @@ async def _read(source: Path, keys: FileKeys | None) -> _Volume:
         raise Damaged("volume_damaged", f"{source} has {files} recordings and {len(rows)} rows of them.")
     return _Volume(
         id=volume_id, label=info["External-Identifier"], info=info, project=project, rows=rows,
-        rows_sha256=hashlib.sha256(content).digest(), data_bytes=size, data_sha256=reading.sha256,
+        rows_sha256=hashlib.sha256(content).digest(), data_bytes=data_bytes, data_sha256=reading.data_sha256, image_bytes=image_bytes,
+        image_sha256=reading.sha256, plate=plate,
     )  # fmt: skip
 
 
@@ -206,36 +274,12 @@ def _item(recording: dict[str, Any]) -> tuple[UUID, UUID, str, bytes, int]:
     return UUID(recording["id"]), UUID(recording["attempt_id"]), recording["path"], sha256, recording["bytes"]
 
 
-_COLUMNS: Final = """
-select a.attname from pg_attribute a where a.attrelid = $1::text::regclass and a.attnum > 0 and not a.attisdropped and a.attname = any($2)
-and not exists (select from pg_constraint c where c.conrelid = a.attrelid and c.contype = 'f' and c.conparentid = 0 and a.attnum = any(c.conkey)
-                and c.confrelid::regclass::text <> all(array['projects', 'leads', 'attempts', 'recordings', 'recording_project_keys']))
-order by a.attnum
-"""
-
-
-async def _insert(conn: Conn, table: str, rows: Sequence[Mapping[str, Any]], how: str = "") -> int:
-    """Insert what is not there; of each row the columns that the table has and that refer to nothing a volume does not carry."""
-    if not rows:
-        return 0
-    names = [row["attname"] for row in await conn.fetch(_COLUMNS, table, list(rows[0]))]
-    listed = ", ".join(f'"{name}"' for name in names)
-    done = await conn.execute(
-        f"insert into {table} ({listed}) {how} select {listed} from jsonb_populate_recordset(null::{table}, $1::text::jsonb) on conflict do nothing",  # noqa: S608  # names from the catalogue of the database
-        json.dumps([dict(row) for row in rows]),
-    )
-    return int(done.rpartition(" ")[2])
-
-
-_LEADS_GO_ON: Final = (
-    "select setval(pg_get_serial_sequence('leads', 'id'), greatest((select coalesce(max(id), 1) from leads), 1))"
-)
 _LABELS_GO_ON: Final = "select setval('archive_labels', greatest($1::bigint, (select last_value from archive_labels)))"
-# The error correction behind the data is not covered by the hash of a rebuilt volume: its size is not on it.
+_LABEL_TAKEN: Final = "select exists (select from archive_volumes where label = $1 and id <> $2)"
 _VOLUME: Final = """
 insert into archive_volumes (id, label, project_id, expiry_year, medium, state, recordings, bytes, copies_wanted, created_at, created_by,
                              rows_sha256, data_bytes, data_sha256, image_bytes, image_sha256, sealed_at)
-values ($1, $2, $3, $4, 'folder', 'sealed', $5, $6, 2, $7, $8, $9, $10, $11, $10, $11, $7)
+values ($1, $2, $3, $4, 'folder', 'sealed', $5, $6, 2, $7, $8, $9, $10, $11, $12, $13, $7)
 on conflict (id) do nothing
 """
 _ITEM: Final = """
@@ -243,14 +287,22 @@ insert into archive_items (volume_id, recording_id, attempt_id, path, sha256, by
 on conflict do nothing
 """
 _COPY: Final = """
-insert into archive_copies (volume_id, number, state, kind, location, written_at, verified_at)
-values ($1, $2, 'verified', $3, $4, $5, $5) on conflict do nothing
+insert into archive_copies (volume_id, number, state, kind, location, written_at, verified_at, id)
+values ($1, $2, 'verified', $3, $4, $5, $5, $6)
 """
+_HELD_FOR_CHECK: Final = "select exists (select from legal_holds where project_id = $1 and attempt_id is null and reason = $2 and lifted_at is null)"
 
 
-def _data_bytes(source: Path) -> int:
+def _measured(source: Path) -> tuple[int, int, Nameplate | None]:
+    """Bytes without and with error correction, and the nameplate. Blocking. Raises Damaged `volume_damaged`, `volume_structure_damaged`."""
     with Iso(source) as iso:
-        return iso.data_bytes
+        data_bytes = iso.data_bytes
+    image_bytes = correction.protected_bytes(source, data_bytes)
+    if image_bytes is None:
+        raise Damaged(
+            "volume_damaged", f"The error correction of {source} cannot be found: repair its image first, or take another copy."
+        )  # fmt: skip
+    return data_bytes, image_bytes, read_nameplate(source, image_bytes)
 
 
 def _batches(rows: Sequence[dict[str, Any]]) -> list[Sequence[dict[str, Any]]]:

@@ -56,6 +56,11 @@ def public_hex(key: Ed25519PrivateKey) -> str:
     return key.public_key().public_bytes_raw().hex()
 
 
+def own(path: Path) -> set[str]:
+    """The public half of our key, if there is one: whoever has lost it says which key to trust. Raises ArchiveError `signing_key_unusable`."""
+    return {public_hex(load_key(path))} if path.exists() else set()
+
+
 def sign(key: Ed25519PrivateKey, tag_manifest: bytes) -> bytes:
     """The content of `signature.json`."""
     return _content(public_hex(key), key.sign(tag_manifest).hex())

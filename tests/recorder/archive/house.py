@@ -20,6 +20,7 @@ from recorder.archive.ledger import ArchiveLedger, Volume
 from recorder.archive.media import Medium
 from recorder.archive.planner import plan
 from recorder.archive.restoring import Restorer
+from recorder.archive.signing import own
 from recorder.archive.states import CopyState
 from recorder.file_keys import FileKeys
 from recorder.keyring import KeySource
@@ -94,6 +95,11 @@ class House:
         return Removals(
             pool=self.pool, store_dir=self.store, clock=now, by="test", audit=no_audit, erase=self.archive_keys.erase
         )
+
+    @property
+    def signers(self) -> set[str]:
+        """Whose volumes are believed."""
+        return own(self.settings.key_file)
 
     def drive(self, disc: str) -> Drive:
         """A drive with a disc in it; a name that was never used is a blank one."""

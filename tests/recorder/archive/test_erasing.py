@@ -33,15 +33,6 @@ DROPPED = (
 )
 
 
-@pytest.fixture
-def sealing(archive: House) -> House:
-    """A house whose recordings are sealed."""
-    source = KeySource(path=archive.root / "recording.keys")
-    source.make("master-1")
-    archive.keys = FileKeys(source)
-    return archive
-
-
 async def recordings(house: House, count: int = 4, *, first: int = 1) -> dict[UUID, bytes]:
     """Sealed recordings in the store, with their sound."""
     assert house.keys is not None
@@ -69,7 +60,9 @@ async def lose_the_database(house: House) -> None:
 
 async def bring_back(house: House, *discs: Path) -> None:
     """The ledger, then the files."""
-    await rebuild(house.ledger, discs, work=house.root, keys=house.keys, archive_keys=house.archive_keys)
+    await rebuild(
+        house.ledger, discs, work=house.root, signers=house.signers, keys=house.keys, archive_keys=house.archive_keys
+    )
     for disc in discs:
         await house.restorer(disc).volume((await house.ledger.volumes())[0].label)
 
@@ -95,7 +88,12 @@ async def test_the_database_dropped_discs_and_key_files_give_every_row_back_and_
     await lose_the_database(sealing)
     disc = sealing.drive("W000001-2").path
     [done] = await rebuild(
-        sealing.ledger, [disc], work=sealing.root, keys=sealing.keys, archive_keys=sealing.archive_keys
+        sealing.ledger,
+        [disc],
+        work=sealing.root,
+        signers=sealing.signers,
+        keys=sealing.keys,
+        archive_keys=sealing.archive_keys,
     )
     assert (done.recordings, done.new, done.erased) == (4, 4, 0)
     assert await rows(sealing) == before
@@ -113,7 +111,12 @@ async def test_a_deleted_recording_stays_deleted_after_a_rebuild_and_the_others_
     await lose_the_database(sealing)
     disc = sealing.drive("W000001-1").path
     [done] = await rebuild(
-        sealing.ledger, [disc], work=sealing.root, keys=sealing.keys, archive_keys=sealing.archive_keys
+        sealing.ledger,
+        [disc],
+        work=sealing.root,
+        signers=sealing.signers,
+        keys=sealing.keys,
+        archive_keys=sealing.archive_keys,
     )
     assert (done.new, done.erased) == (4, 1)
     assert await state_of(sealing.pool, gone) == "deleted"
@@ -136,7 +139,11 @@ async def test_a_recording_that_is_not_sealed_stays_deleted_too(archive: House) 
     assert await delete(archive, calls[0]) == 1
     await lose_the_database(archive)
     [done] = await rebuild(
-        archive.ledger, [archive.drive("W000001-1").path], work=archive.root, archive_keys=archive.archive_keys
+        archive.ledger,
+        [archive.drive("W000001-1").path],
+        work=archive.root,
+        signers=archive.signers,
+        archive_keys=archive.archive_keys,
     )
     assert (done.new, done.erased) == (3, 1)
     assert [await state_of(archive.pool, call) for call in calls] == ["deleted", "archived", "archived"]
@@ -156,7 +163,14 @@ async def test_an_older_copy_of_the_key_file_opens_what_was_made_since_and_forge
     await lose_the_database(sealing)
     shutil.copy(older, sealing.archive_keys.path)
     discs = [sealing.drive(name).path for name in ("W000001-1", "W000002-1")]
-    done = await rebuild(sealing.ledger, discs, work=sealing.root, keys=sealing.keys, archive_keys=sealing.archive_keys)
+    done = await rebuild(
+        sealing.ledger,
+        discs,
+        work=sealing.root,
+        signers=sealing.signers,
+        keys=sealing.keys,
+        archive_keys=sealing.archive_keys,
+    )
     assert [one.erased for one in done] == [0, 0]
     for disc, label in zip(discs, ("W000001", "W000002"), strict=True):
         await sealing.restorer(disc).volume(label)
@@ -192,7 +206,12 @@ async def test_after_a_projects_keys_are_destroyed_no_disc_opens_with_all_key_fi
     assert refused.value.error_id == "recording_key_destroyed"
     await lose_the_database(sealing)
     [done] = await rebuild(
-        sealing.ledger, [disc], work=sealing.root, keys=sealing.keys, archive_keys=sealing.archive_keys
+        sealing.ledger,
+        [disc],
+        work=sealing.root,
+        signers=sealing.signers,
+        keys=sealing.keys,
+        archive_keys=sealing.archive_keys,
     )
     assert done.erased == 4
     assert await sealing.pool.fetchval("select count(*) from recordings where wrapped_key is not null") == 0
@@ -249,7 +268,9 @@ async def test_with_the_archives_key_file_lost_for_good_rows_come_back_and_seale
     before = await sealing.pool.fetch("select id, sha256, attempt_id from recordings order by id")
     await lose_the_database(sealing)
     sealing.archive_keys.path.unlink()
-    [done] = await rebuild(sealing.ledger, [sealing.drive("W000001-1").path], work=sealing.root, keys=sealing.keys)
+    [done] = await rebuild(
+        sealing.ledger, [sealing.drive("W000001-1").path], work=sealing.root, signers=sealing.signers, keys=sealing.keys
+    )
     assert done.new == 2
     assert await sealing.pool.fetch("select id, sha256, attempt_id from recordings order by id") == before
     assert await sealing.pool.fetchval("select count(*) from recordings where wrapped_key is not null") == 0

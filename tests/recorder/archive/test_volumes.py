@@ -259,11 +259,15 @@ async def test_the_catalogue_is_rebuilt_from_the_discs_alone_every_row_equal(arc
         "archive_copy_events, recording_removals cascade"
     )
     assert await catalogue(archive) == []
-    [done] = await rebuild(archive.ledger, [archive.drive("W000001-2").path], work=archive.root)
+    [done] = await rebuild(
+        archive.ledger, [archive.drive("W000001-2").path], work=archive.root, signers=archive.signers
+    )
     assert (done.label, done.recordings, done.new) == ("W000001", 40, 40)
     assert await catalogue(archive) == before
     assert (await archive.restorer().call(calls[7])).restored == 1  # and the ledger knows where it lies
-    [again] = await rebuild(archive.ledger, [archive.drive("W000001-1").path], work=archive.root)
+    [again] = await rebuild(
+        archive.ledger, [archive.drive("W000001-1").path], work=archive.root, signers=archive.signers
+    )
     assert again.new == 0
     assert (
         json.loads(await archive.pool.fetchval("select to_jsonb(p)::text from projects p"))["zone"] == "Asia/Shanghai"
@@ -307,9 +311,9 @@ async def test_where_recordings_are_sealed_no_full_number_is_on_the_disc_and_the
         "truncate projects, attempts, leads, recordings, archive_volumes, archive_items, archive_copies, archive_copy_events, recording_removals cascade"
     )
     with pytest.raises(ArchiveError) as caught:
-        await rebuild(archive.ledger, [disc], work=archive.root)
+        await rebuild(archive.ledger, [disc], work=archive.root, signers=archive.signers)
     assert caught.value.error_id == "archive_keys_missing"
-    [done] = await rebuild(archive.ledger, [disc], work=archive.root, keys=archive.keys)
+    [done] = await rebuild(archive.ledger, [disc], work=archive.root, signers=archive.signers, keys=archive.keys)
     assert (done.label, done.new) == (volume.label, 6)
     assert await catalogue(archive) == before
 
