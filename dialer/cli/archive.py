@@ -191,7 +191,7 @@ def verify(
 
 @app.command()
 def due(context: typer.Context) -> None:
-    """Copies to read again now: a year is over, or a sample of their batch wants them."""
+    """Copies to read again now: they came back or were damaged, a year is over, or a sample of their batch wants them."""
     found = in_office(lambda office: office.do(routes.due))
     context.obj.output.rows([shown(one, *_COPIES) for one in found], empty="No copy has to be read again now.")
 

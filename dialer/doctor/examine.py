@@ -40,6 +40,7 @@ CHECKS: dict[str, Check] = {
     "codecs": codecs.encoder,
     "recording keys": keeping.master_keys,
     "archive keys": keeping.archive_key_file,
+    "archive copies": keeping.archive_copies,
     "archive programs": keeping.archive_programs,
     "asterisk": asterisk.manager,
     "agi": asterisk.agi_route,

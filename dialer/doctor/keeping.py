@@ -9,11 +9,13 @@ from dialer.doctor import postgres
 from dialer.doctor.finding import Finding, fault, ok, warning
 from dialer.settings import Settings
 from recorder.archive.erasing import ArchiveKeys
+from recorder.archive.standing import thin
 from recorder.errors import KeysRefused, RecorderError
 from recorder.file_keys import FileKeys, masters_in_use
 from recorder.keyring import KeySource
 
 ARCHIVE_PROGRAMS = ("xorriso", "dvdisaster")
+_NAMED = 5
 
 
 async def master_keys(settings: Settings) -> list[Finding]:
@@ -68,6 +70,26 @@ async def archive_key_file(settings: Settings) -> list[Finding]:
             )
         ]
     return [ok(subject, f"{len(tree.nodes)} nodes in {settings.archive_keys}")]
+
+
+async def archive_copies(settings: Settings) -> list[Finding]:
+    """What only discs have is on as many good copies as are wanted."""
+    subject = "archive copies"
+    try:
+        async with postgres.connect(settings) as connection:
+            few = [one for one in await thin(connection) if one.only_on_discs]
+    except postgres.Unreachable:
+        return []  # the check of PostgreSQL says so
+    if not few:
+        return [ok(subject, "as many good ones as wanted of all that only discs have")]
+    named = "; ".join(f"{one.label} {one.good} of {one.wanted} ({one.bad})" for one in few[:_NAMED])
+    return [
+        warning(
+            subject,
+            f"{sum(one.only_on_discs for one in few)} recordings are on too few: {named}{' ...' if len(few) > _NAMED else ''}",
+            "Bring lent ones back and read them (waihu archive verify), or make others: waihu archive recopy, then run. docs/discs.md.",
+        )
+    ]
 
 
 async def archive_programs(settings: Settings, *, programs: tuple[str, ...] = ARCHIVE_PROGRAMS) -> list[Finding]:

@@ -18,17 +18,19 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from uuid import UUID
 
 from recorder import storing
 from recorder.archive import catalogue, correction
 from recorder.archive.bag import About, close_bag, hash_of
 from recorder.archive.erasing import ArchiveKeys, wrap_for_disc
 from recorder.archive.image import write_image
-from recorder.archive.ledger import ArchiveLedger, Volume
+from recorder.archive.ledger import ArchiveLedger, Item, Volume
+from recorder.archive.media import Medium, fits
 from recorder.archive.reading import Fault, read_volume
 from recorder.archive.signing import load_key
 from recorder.archive.states import VolumeEvent, VolumeState
-from recorder.errors import ArchiveError, Damaged
+from recorder.errors import ArchiveError, Damaged, KeysRefused
 from recorder.file_keys import FileKeys, unwrapped
 from recorder.paths import locate
 from recorder.sealing import Seal
@@ -41,6 +43,7 @@ Progress = Callable[[str, int, int], None]
 """Told of a volume's phase, bytes done in it, and bytes in all."""
 
 _BLOCK: Final = 4 << 20
+_NAMED: Final = 5
 _MOST_STEPS: Final = 12
 """Of a build: four, and twice more for an image that was found wrong."""
 
@@ -117,7 +120,10 @@ class Builder:
     on_step: Callable[[Step], None] = lambda _step: None
 
     async def build(self, volume: Volume) -> Volume:
-        """Until it is checked (or was already). Raises ArchiveError: `source_damaged` names the call whose stored file is not what the ledger says."""
+        """Until it is checked (or was already), or given up because recordings of it were deleted since.
+
+        Raises ArchiveError: `source_damaged`, `recording_key_damaged` name the calls that spoil it; it is given up, the others are free for another.
+        """
         for _ in range(_MOST_STEPS):
             match volume.state:
                 case VolumeState.PLANNED:
@@ -143,8 +149,14 @@ class Builder:
         if not rows.exists():
             part = rows.with_suffix(".part")
             master = (await self.keys.ring()).current if self.keys else None
-            wrapped = await self._wrapped(volume)
+            refused: list[UUID] = []
+            wrapped = await self._wrapped(volume, refused)
             await self.ledger.freeze(volume, part, project, master=master, keys=wrapped)
+            if refused:
+                part.unlink()
+                raise await self._given_up(
+                    volume, refused, "recording_key_damaged", "The wrapped key of {calls} in the ledger does not open: restore the rows of a backup."
+                )  # fmt: skip
             for path in (project, part):
                 _sync(path)
             part.replace(rows)
@@ -155,8 +167,11 @@ class Builder:
         self.on_step(Step.FROZEN)
         return volume
 
-    async def _wrapped(self, volume: Volume) -> Callable[[Record], str | None]:
-        """Gives a row's key as the volume will hold it; None for what is not sealed. Raises KeysRefused, ArchiveError (those of `ArchiveKeys.tree`)."""
+    async def _wrapped(self, volume: Volume, refused: list[UUID]) -> Callable[[Record], str | None]:
+        """Gives a row's key as the volume will hold it; None for what is not sealed, and for what does not open: those calls are added to `refused`.
+
+        Raises KeysRefused, ArchiveError (those of `ArchiveKeys.tree`).
+        """
         async with self.ledger.pool.acquire() as conn:
             await self.archive_keys.prepare(conn, at=self.ledger.clock())
             of_project = await self.archive_keys.keys.of_project(conn, volume.project_id)
@@ -168,14 +183,29 @@ class Builder:
             leaf = None if row["number"] is None else leaves[row["number"]]
             if project_key is None or row["wrapped_key"] is None or leaf is None:
                 return None
-            seal = unwrapped(project_key, row["attempt_id"], row["wrapped_key"])
+            try:
+                seal = unwrapped(project_key, row["attempt_id"], row["wrapped_key"])
+            except KeysRefused:
+                refused.append(row["attempt_id"])
+                return None
             return wrap_for_disc(leaf, volume.id, seal.attempt_id, seal.key)
 
         return wrapped
 
     async def _image(self, volume: Volume) -> Volume:
+        if gone := await self.ledger.not_stored(volume.id):
+            return await give_up(self.ledger, self.settings, volume, f"deleted since: {_named(gone)}")
+        items = await self.ledger.items(volume.id)
+        if odd := await asyncio.to_thread(_odd, self.settings.store_dir, items):
+            raise await self._given_up(volume, odd, "source_damaged", _SOURCE_DAMAGED)
         size, sha256 = await asyncio.to_thread(self._write_image, volume, await self._seal(volume))
         self.on_step(Step.IMAGE_WRITTEN)
+        if not fits(Medium(volume.medium), size):
+            await give_up(self.ledger, self.settings, volume, f"{size} bytes do not fit a {volume.medium}")
+            raise ArchiveError(
+                "medium_too_small",
+                f"{volume.label} does not fit a {volume.medium}: its rows have grown since it was planned. It is given up and planned anew.",
+            )
         volume = await self.ledger.move(volume, VolumeEvent.IMAGED, data_bytes=size, data_sha256=sha256)
         self.on_step(Step.IMAGED)
         return volume
@@ -275,15 +305,18 @@ class Builder:
                 file = locate(self.settings.store_dir, item.path)
                 if not await asyncio.to_thread(storing.holds, file, size=item.bytes, sha256=item.sha256):
                     bad.append(item.attempt_id)
-        if not bad:
-            return
+        if bad:
+            raise await self._given_up(volume, bad, "source_damaged", _SOURCE_DAMAGED)
+
+    async def _given_up(self, volume: Volume, calls: list[UUID], error_id: str, problem: str) -> Damaged:
+        """Set these calls aside (doubted: no candidates any more) and free the others; gives the error that says so."""
         async with self.ledger.pool.acquire() as conn:
-            await conn.execute(_DOUBT, bad)
-        calls = ", ".join(map(str, bad[:5])) + (" ..." if len(bad) > 5 else "")
-        await give_up(self.ledger, self.settings, volume, f"stored files are damaged: {calls}")
-        raise Damaged(
-            "source_damaged",
-            f"The store's file of {len(bad)} calls is not what the ledger says ({calls}): restore them. Volume {volume.label} is given up; the others will be on the next.",
+            await conn.execute(_DOUBT, calls)
+        named = f"{len(calls)} calls ({_named(calls)})"
+        await give_up(self.ledger, self.settings, volume, f"{error_id}: {_named(calls)}")
+        return Damaged(
+            error_id,
+            f"{problem.format(calls=named)} Volume {volume.label} is given up; the others will be on the next.",
         )
 
 
@@ -302,6 +335,7 @@ async def clear_given_up(ledger: ArchiveLedger, settings: ArchiveSettings) -> No
         await asyncio.to_thread(shutil.rmtree, settings.work(label))
 
 
+_SOURCE_DAMAGED: Final = "The store's file of {calls} is not what the ledger says: restore them."
 _DOUBT: Final = "update recordings set verified_at = null where attempt_id = any($1) and state = 'stored'"
 
 
@@ -319,6 +353,22 @@ async def check(ledger: ArchiveLedger, volume: Volume, source: Path, progress: P
         read_volume, source, image_bytes=total, sha256=volume.image_sha256, recordings=recordings, progress=count
     )
     return reading.faults
+
+
+def _named(calls: list[UUID]) -> str:
+    return ", ".join(map(str, calls[:_NAMED])) + (" ..." if len(calls) > _NAMED else "")
+
+
+def _odd(store: Path, items: list[Item]) -> list[UUID]:
+    """Calls whose file is not there, or has another size: what costs nothing to see before hours of work. Blocking."""
+    return [item.attempt_id for item in items if _size(locate(store, item.path)) != item.bytes]
+
+
+def _size(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except FileNotFoundError:
+        return None
 
 
 def _begins_with(image: Path, size: int, sha256: bytes | None) -> bool:

@@ -69,7 +69,7 @@ class Copier:
         """Write a wanted copy as an image into a folder. Raises ArchiveError `archive_folder_refused`, `image_missing`."""
         volume = await self.ledger.volume(copy.label)
         target = folder / f"{copy.name}.iso"
-        if not target.exists() or not await self._holds(volume, copy, target):
+        if not await self._holds(volume, copy, target):
             image = await self.image(volume)
             try:
                 await asyncio.to_thread(_copy_file, image, target, nameplate_of(volume, copy), self.progress)
@@ -88,23 +88,38 @@ class Copier:
         sha256 = volume.image_sha256 or b""
         stored = await asyncio.to_thread(Bucket(place.bucket).put, place.key(copy.name), image, sha256, lock, told)
         self.on_step(Step.SENT)
-        return await self._written(copy, "s3", stored.location)
+        copy = await self._written(copy, "s3", stored.location)
+        if lock.held:
+            await self.ledger.noted(copy, "held", {})
+        return copy
 
     async def keep_locked(self, copy: DiscCopy) -> None:
-        """Mirror legal holds to a copy in a bucket, and prolong its lock before it ends. A lock is never shortened. Raises ArchiveError."""
+        """Mirror legal holds to a copy in a bucket, and prolong its lock before it ends. A lock is never shortened.
+
+        A hold in the bucket that the ledger did not place is never lifted: it is of before the ledger was lost, or put back from a backup. Raises
+        ArchiveError `hold_unknown` then, and those of `Bucket`.
+        """
         stored, volume = Stored.at(copy.location or ""), await self.ledger.volume(copy.label)
         bucket, held = Bucket(stored.bucket), await self.ledger.is_held(volume)
-        now = await asyncio.to_thread(bucket.lock_of, stored)
-        if now.held is not held:
-            await asyncio.to_thread(lambda: bucket.hold(stored, held=held))
-            await self.ledger.noted(copy, "held" if held else "hold_lifted", {})
-        if now.until is not None and now.until - self.ledger.clock() > PROLONG_BEFORE:
-            return
-        wanted = await self.ledger.lock_wanted(volume)
-        if wanted.until is not None and (now.until is None or wanted.until > now.until):
-            wanted = replace(wanted, compliance=wanted.compliance or now.compliance)
-            await asyncio.to_thread(bucket.lock, stored, wanted)
-            await self.ledger.noted(copy, "locked", {"until": str(wanted.until), "mode": wanted.mode})
+        now, ours = await asyncio.to_thread(bucket.lock_of, stored), await self.ledger.hold_is_ours(copy)
+        if held and not (now.held and ours):
+            await asyncio.to_thread(lambda: bucket.hold(stored, held=True))
+            await self.ledger.noted(copy, "held", {})
+        elif now.held and not held and ours:
+            await asyncio.to_thread(lambda: bucket.hold(stored, held=False))
+            await self.ledger.noted(copy, "hold_lifted", {})
+        if now.until is None or now.until - self.ledger.clock() <= PROLONG_BEFORE:
+            wanted = await self.ledger.lock_wanted(volume)
+            if wanted.until is not None and (now.until is None or wanted.until > now.until):
+                wanted = replace(wanted, compliance=wanted.compliance or now.compliance)
+                await asyncio.to_thread(bucket.lock, stored, wanted)
+                await self.ledger.noted(copy, "locked", {"until": str(wanted.until), "mode": wanted.mode})
+        if now.held and not held and not ours:
+            raise ArchiveError(
+                "hold_unknown",
+                f"{stored.location} is under a legal hold that the ledger does not know: was the ledger lost, or put back from a backup? It stays. "
+                "Place the hold again (waihu retention hold); where it is over, lift it then.",
+            )
 
     async def remove(self, copy: DiscCopy, reason: str) -> DiscCopy:
         """Delete a copy from its bucket when its day is over. Raises ArchiveError `bucket_locked` before, and those of `Bucket`."""
@@ -157,7 +172,10 @@ class Copier:
 
     async def _holds(self, volume: Volume, copy: DiscCopy, source: Path) -> bool:
         """Whether there lies this very copy, whole."""
-        plate = await asyncio.to_thread(read_nameplate, source, volume.image_bytes or 0)
+        try:
+            plate = await asyncio.to_thread(read_nameplate, source, volume.image_bytes or 0)
+        except OSError:
+            return False
         return plate == nameplate_of(volume, copy) and not await self._faults(volume, source)
 
     async def _faults(self, volume: Volume, source: Path | Stored) -> tuple[Fault, ...]:
@@ -175,8 +193,12 @@ class Copier:
         if image.exists() and not await self._faults(volume, image):
             os.truncate(image, volume.image_bytes or 0)  # of the nameplate of a run that was killed while it burned
             return image
+        if await self._mended(volume, image):
+            return image
         sources = await self._copies_at_hand(volume) if source is None else await _there([source])
         if not sources:
+            if source is None:
+                await self._build_again(volume)
             raise ArchiveError(
                 "image_missing",
                 f"The image of {volume.label} is not here any more: put one of its discs into a drive and name the drive.",
@@ -188,17 +210,25 @@ class Copier:
             except Damaged as error:
                 beyond = error
                 continue
-            if not await self._faults(volume, image):
-                return image
-            try:
-                await asyncio.to_thread(correction.repair, image)
-            except Damaged as error:
-                beyond = error
-                continue
-            if not await self._faults(volume, image):
+            if not await self._faults(volume, image) or await self._mended(volume, image):
                 return image
         image.unlink(missing_ok=True)
         raise beyond or Damaged("volume_beyond_repair", f"No copy of {volume.label} at hand gives it back as it was.")
+
+    async def _mended(self, volume: Volume, image: Path) -> bool:
+        """Whether error correction gives an image back as it was."""
+        repaired = await asyncio.to_thread(_repaired, image, volume.image_bytes or 0)
+        return repaired and not await self._faults(volume, image)
+
+    async def _build_again(self, volume: Volume) -> None:
+        """Of a volume that nothing was written of yet the image is built again. Raises ArchiveError `archive_image_wrong`, which says so."""
+        copies = await self.ledger.copies(volume.id)
+        if volume.state is VolumeState.CHECKED and all(one.state is CopyState.WANTED for one in copies):
+            await self.ledger.move(volume, VolumeEvent.FOUND_WRONG)
+            raise ArchiveError(
+                "archive_image_wrong",
+                f"The image of {volume.label} is not what was written any more, or is gone: the next run builds it again. Check the disk of {self.settings.archive_dir}.",
+            )
 
     async def _take(self, volume: Volume, source: Path | Stored, image: Path) -> None:
         if isinstance(source, Stored):
@@ -243,6 +273,18 @@ def _object_faults(volume: Volume, stored: Stored, told: Callable[[int], None]) 
     if left or digest.digest() != volume.image_sha256:
         return (Fault(path=stored.location, problem="is not what was written: its hash is another"),)
     return ()
+
+
+def _repaired(image: Path, size: int) -> bool:
+    """Whether error correction is content with an image now. Blocking."""
+    if not image.exists() or image.stat().st_size < size:
+        return False
+    os.truncate(image, size)
+    try:
+        correction.repair(image)
+    except Damaged:
+        return False
+    return True
 
 
 def _burn(drive: Drive, image: Path, plate: Nameplate) -> None:

@@ -100,8 +100,10 @@ class ArchiveLedger:
         async with self.pool.acquire() as conn:
             async for page in keeping.kept(conn, states=["stored"], project_id=project_id):
                 there = {row["recording_id"] for row in await conn.fetch(_ON_VOLUMES, [one.id for one in page])}
-                for one in page:
-                    if one.verified and one.id not in there:
+                free = [one for one in page if one.verified and one.id not in there]
+                rows = {row["id"]: row["bytes"] for row in await conn.fetch(_ROW_BYTES, [one.id for one in free])}
+                for one in free:
+                    if one.id in rows:
                         expires = one.verdict(one.day).expires
                         found.append(
                             Candidate(
@@ -110,6 +112,7 @@ class ArchiveLedger:
                                 expiry_year=expires.year if expires else NO_YEAR,
                                 day=one.day,
                                 bytes=one.bytes,
+                                row_bytes=rows[one.id],
                             )
                         )
         return found
@@ -153,13 +156,19 @@ class ArchiveLedger:
         row = await self.pool.fetchrow(_BY_LABEL, label)
         return _volume(row) if row is not None else None
 
-    async def volumes(self, states: Sequence[VolumeState] = tuple(VolumeState), *, limit: int = 1000) -> list[Volume]:
+    async def volumes(
+        self, states: Sequence[VolumeState] = tuple(VolumeState), *, limit: int | None = 1000
+    ) -> list[Volume]:
         """In these states, newest label first."""
         return [_volume(row) for row in await self.pool.fetch(_VOLUMES, [str(one) for one in states], limit)]
 
     async def given_up(self, labels: Sequence[str]) -> list[str]:
         """Those of the labels whose volume was given up."""
         return [row["label"] for row in await self.pool.fetch(_GIVEN_UP, list(labels))]
+
+    async def unfinished(self, begun: Sequence[str]) -> list[Volume]:
+        """Volumes with a copy to be written, read again or kept locked, and those of `begun` (labels) that are sealed; oldest label first."""
+        return [_volume(row) for row in await self.pool.fetch(_UNFINISHED, list(begun))]
 
     async def move(self, volume: Volume, event: VolumeEvent, **values: Any) -> Volume:
         """Note what happened to a volume. Raises ArchiveError `archive_step_refused`, also when another was faster."""
@@ -184,6 +193,10 @@ class ArchiveLedger:
     async def items(self, volume_id: UUID) -> list[Item]:
         """The recordings of a volume, in the order of their paths."""
         return [Item(**row) for row in await self.pool.fetch(_ITEMS, volume_id)]
+
+    async def not_stored(self, volume_id: UUID) -> list[UUID]:
+        """Calls of a volume whose recording is not in the store any more: it was deleted since."""
+        return [row["attempt_id"] for row in await self.pool.fetch(_NOT_STORED, volume_id)]
 
     async def freeze(
         self, volume: Volume, rows: Path, project: Path, *, master: str | None, keys: Callable[[Record], str | None]
@@ -281,6 +294,10 @@ class ArchiveLedger:
         """Whether a legal hold covers a recording of a volume."""
         return bool(await self.pool.fetchval(_HELD, volume.project_id, volume.id))
 
+    async def hold_is_ours(self, copy: DiscCopy) -> bool:
+        """Whether the last that was done to the hold of a copy in a bucket was that this ledger placed it."""
+        return bool(await self.pool.fetchval(_HOLD_OURS, copy.id))
+
     async def lock_wanted(self, volume: Volume) -> Lock:
         """How a copy in a bucket is to be locked: until the last of its recordings may go, by the project's policy as it is now.
 
@@ -327,6 +344,9 @@ _HELD: Final = """
 select exists (select from legal_holds h where h.project_id = $1 and h.lifted_at is null and (
     h.attempt_id is null or exists (select from archive_items i where i.volume_id = $2 and i.attempt_id = h.attempt_id)))
 """
+_HOLD_OURS: Final = """
+select event = 'held' from archive_copy_events where copy_id = $1 and event in ('held', 'hold_lifted') order by id desc limit 1
+"""
 _VOLUME: Final = (
     "id, label, project_id, expiry_year, medium, state, recordings, bytes, copies_wanted, created_at, created_by, rows_sha256, data_bytes, "
     "data_sha256, image_bytes, image_sha256, sealed_at, reason"
@@ -345,18 +365,30 @@ _WANT_COPY: Final = "insert into archive_copies (volume_id, number, state) value
 _BY_LABEL: Final = f"select {_VOLUME} from archive_volumes where label = $1"  # noqa: S608
 _GIVEN_UP: Final = "select label from archive_volumes where label = any($1) and state = 'void'"
 _VOLUMES: Final = f"select {_VOLUME} from archive_volumes where state = any($1) order by label desc limit $2"  # noqa: S608
+_UNFINISHED: Final = f"""
+select {_VOLUME} from archive_volumes v where v.state = 'checked' or (v.state = 'sealed' and (v.label = any($1) or exists (
+    select from archive_copies c where c.volume_id = v.id and (c.state in ('wanted', 'written') or (c.state = 'verified' and c.kind = 's3')))))
+order by v.label
+"""  # noqa: S608  # our own column names
 _ITEMS: Final = (
     "select recording_id, attempt_id, path, sha256, bytes from archive_items where volume_id = $1 order by path"
 )
 # Whole rows, whatever columns they have: what is added to a recording tomorrow is on tomorrow's volumes. Never a key as the ledger holds it:
 # destroying that one would change nothing on this disc.
-_FROZEN: Final = """
-select jsonb_build_object('recording', to_jsonb(r) - 'wrapped_key', 'attempt', to_jsonb(a), 'lead', to_jsonb(l), 'waveform', to_jsonb(w),
-                          'number', i.number)::text as row,
-       i.number, r.attempt_id, r.project_key_id, r.wrapped_key
-from archive_items i join recordings r on r.id = i.recording_id join attempts a on a.id = i.attempt_id
-     left join leads l on l.id = a.lead_id left join recording_waveforms w on w.recording_id = r.id
-where i.volume_id = $1 order by i.path
+_ROW: Final = """
+jsonb_build_object('recording', to_jsonb(r) - 'wrapped_key', 'attempt', to_jsonb(a), 'lead', to_jsonb(l), 'waveform', to_jsonb(w))
+"""
+_OF_ROW: Final = """
+join attempts a on a.id = r.attempt_id left join leads l on l.id = a.lead_id left join recording_waveforms w on w.recording_id = r.id
+"""
+_ROW_BYTES: Final = f"select r.id, octet_length({_ROW}::text) as bytes from recordings r {_OF_ROW} where r.id = any($1)"  # noqa: S608
+_FROZEN: Final = f"""
+select ({_ROW} || jsonb_build_object('number', i.number))::text as row, i.number, r.attempt_id, r.project_key_id, r.wrapped_key
+from archive_items i join recordings r on r.id = i.recording_id {_OF_ROW} where i.volume_id = $1 order by i.path
+"""  # noqa: S608  # our own words
+_NOT_STORED: Final = """
+select i.attempt_id from archive_items i left join recordings r on r.id = i.recording_id
+where i.volume_id = $1 and r.state is distinct from 'stored' order by i.path
 """
 _PROJECT: Final = """
 select (to_jsonb(p) || jsonb_build_object('rows_master', $2::text, 'recording_project_keys', coalesce(

@@ -12,7 +12,7 @@ NAMEPLATE_SECTORS: Final = 16
 """Behind the volume on each copy: as many as an error-correction block of a DVD has."""
 
 _FIXED: Final = 4 * 1024 * SECTOR
-_EACH: Final = 10 * 1024
+_EACH: Final = 4 * 1024
 _CODE_HEADERS: Final = 600
 
 
@@ -52,6 +52,11 @@ def room_bytes(medium: Medium) -> int:
     return sectors * SECTOR - _FIXED
 
 
-def weight_bytes(recording_bytes: int) -> int:
-    """What a recording takes on a volume: whole sectors, and its share of catalogue, manifest and directories."""
-    return -(-recording_bytes // SECTOR) * SECTOR + _EACH
+def weight_bytes(recording_bytes: int, row_bytes: int) -> int:
+    """What a recording takes on a volume: whole sectors, its row, and its share of catalogue, manifest and directories."""
+    return -(-recording_bytes // SECTOR) * SECTOR + row_bytes + _EACH
+
+
+def fits(medium: Medium, data_bytes: int) -> bool:
+    """Whether an image of so many bytes fits with its error correction and a nameplate."""
+    return correction_sectors(data_bytes // SECTOR) + 16 + NAMEPLATE_SECTORS <= SECTORS[medium]

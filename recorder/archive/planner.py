@@ -24,13 +24,14 @@ MOST_RECORDINGS: Final = 200_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
-    """A verified recording in the store that is on no volume."""
+    """A verified recording in the store that is on no volume. `row_bytes`: of its row as a volume holds it, with the lead and all its columns."""
 
     recording_id: UUID
     project_id: UUID
     expiry_year: int
     day: date
     bytes: int
+    row_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,7 +80,7 @@ def _fill(group: list[Candidate], room: int) -> list[tuple[list[Candidate], int]
     chosen: list[Candidate] = []
     weight = 0
     for one in group:
-        own = weight_bytes(one.bytes)
+        own = weight_bytes(one.bytes, one.row_bytes)
         if own > room:
             continue
         if weight + own > room or len(chosen) == MOST_RECORDINGS:

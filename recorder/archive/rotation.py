@@ -7,9 +7,10 @@ the operator, and goes on with the next volume when nobody answers.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date, timedelta
+from functools import partial
 from pathlib import Path
 from uuid import UUID
 
@@ -17,21 +18,25 @@ from recorder.archive.bucket import Bucket, Place, Stored
 from recorder.archive.building import Builder, clear_given_up
 from recorder.archive.copying import Copier
 from recorder.archive.drive import Drive
-from recorder.archive.ledger import DiscCopy, Volume
+from recorder.archive.ledger import ArchiveLedger, DiscCopy, Volume
 from recorder.archive.media import Medium
-from recorder.archive.planner import plan
+from recorder.archive.planner import Batch, plan
+from recorder.archive.standing import thin
 from recorder.archive.states import CopyState, VolumeState
-from recorder.errors import ArchiveError, Damaged
+from recorder.errors import Damaged, RecorderError
 
 Ask = Callable[[DiscCopy, Drive, bool], Awaitable[bool]]
 """Asks for a copy's disc in a drive (True: a blank one); answers whether it lies there now."""
 
-_OPEN = (VolumeState.PLANNED, VolumeState.FROZEN, VolumeState.IMAGED, VolumeState.PROTECTED, VolumeState.CHECKED)
+_ROUNDS = 3
+"""So often a run plans anew for what was on volumes that had to be given up."""
+_BEING_BUILT = (VolumeState.PLANNED, VolumeState.FROZEN, VolumeState.IMAGED, VolumeState.PROTECTED, VolumeState.CHECKED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Targets:
-    """Where copies go: the n-th to the n-th folder or bucket, else to the drive. Neither: volumes are built and wait.
+    """Where copies go: the n-th to the n-th folder or bucket, one more in the place of another to where no good one lies, else to the drive.
+    Neither: volumes are built and wait.
 
     `drive`: an address; `{name}` in it stands for the copy's name (a stdio "jukebox").
     """
@@ -42,6 +47,30 @@ class Targets:
     def drive_of(self, copy: DiscCopy) -> Drive:
         """The drive for a copy. Raises ArchiveError `drive_address_invalid`."""
         return Drive(self.drive.replace("{name}", copy.name))
+
+    def place_of(self, copy: DiscCopy, others: Sequence[DiscCopy]) -> Path | Place | None:
+        """The folder or bucket for a wanted copy, beside the volume's other copies; None: the drive, if there is one."""
+        taken = {at for one in others if one.id != copy.id and (at := self._index_of(one)) is not None}
+        first = copy.number - 1
+        free = [at for at in (first, *range(len(self.places))) if at < len(self.places) and at not in taken]
+        return self.places[free[0]] if free else None
+
+    def _index_of(self, copy: DiscCopy) -> int | None:
+        """Which of the places a copy has: the one it lies in, or is meant for."""
+        if copy.state is CopyState.WANTED:
+            return copy.number - 1
+        if copy.state not in {CopyState.WRITTEN, CopyState.VERIFIED} or copy.kind == "disc":
+            return None
+        return next((at for at, place in enumerate(self.places) if _lies_in(copy, place)), None)
+
+
+def _lies_in(copy: DiscCopy, place: Path | Place) -> bool:
+    if isinstance(place, Path):
+        return copy.kind == "folder" and Path(copy.location or "").parent == place
+    if copy.kind != "s3":
+        return False
+    stored = Stored.at(copy.location or "")
+    return (stored.bucket, stored.key) == (place.bucket, place.key(copy.name))
 
 
 @dataclass(slots=True, kw_only=True)
@@ -72,26 +101,67 @@ async def rotate(
     for place in targets.places:
         if isinstance(place, Place):  # before hours of building
             await asyncio.to_thread(Bucket(place.bucket).check)
-    await clear_given_up(ledger, builder.settings)
-    # What lies on open volumes is no candidate any more, so planning first changes nothing for them.
-    candidates = await ledger.candidates(project_id=project_id)
-    for batch in plan(candidates, medium, today=today, wait=wait, room=room):
-        report.planned.append((await ledger.open_volume(batch)).label)
-    for waiting in reversed(await ledger.volumes(_OPEN)):
+    try:
+        await clear_given_up(ledger, builder.settings)
+    except OSError as error:
+        report.problems.append(_problem("what was given up", error))
+    tried = set[UUID]()
+    for _ in range(_ROUNDS):
+        # What lies on open volumes is no candidate any more, so planning first changes nothing for them.
+        candidates = await ledger.candidates(project_id=project_id)
+        await _open(ledger, plan(candidates, medium, today=today, wait=wait, room=room), report)
+        if not await _build(builder, report, tried):
+            break
+    for volume in await ledger.unfinished(await asyncio.to_thread(_begun, builder.settings.archive_dir)):
+        for copy in await ledger.copies(volume.id):
+            for work in (partial(_keep_locked, copier, copy), partial(_bring_on, copier, targets, copy, ask, report)):
+                try:
+                    await work()
+                except (RecorderError, OSError) as error:
+                    report.problems.append(_problem(copy.name, error))
+        try:
+            await _seal(copier, volume, report)
+        except (RecorderError, OSError) as error:
+            report.problems.append(_problem(volume.label, error))
+    report.problems += [one.said for one in await thin(ledger.pool) if one.coming < one.wanted]
+    return report
+
+
+async def _open(ledger: ArchiveLedger, batches: Iterable[Batch], report: Report) -> None:
+    for batch in batches:
+        try:
+            report.planned.append((await ledger.open_volume(batch)).label)
+        except RecorderError as error:
+            report.problems.append(_problem("plan", error))
+
+
+async def _build(builder: Builder, report: Report, tried: set[UUID]) -> bool:
+    """Build what was not tried in this run. Gives whether a volume was given up, so that its other recordings are to be planned again."""
+    given_up = False
+    for waiting in reversed(await builder.ledger.volumes(_BEING_BUILT, limit=None)):
+        if waiting.id in tried:
+            continue
+        tried.add(waiting.id)
         try:
             volume = await builder.build(waiting)
-            if waiting.state is not VolumeState.CHECKED:
+            if volume.state is VolumeState.CHECKED and waiting.state is not VolumeState.CHECKED:
                 report.built.append(volume.label)
-        except ArchiveError as error:
-            report.problems.append(f"{waiting.label}: {error.error_id}: {error.message}")
-    for volume in reversed(await ledger.volumes([VolumeState.CHECKED, VolumeState.SEALED])):
-        for copy in await ledger.copies(volume.id):
-            try:
-                await _bring_on(copier, targets, copy, ask, report)
-            except ArchiveError as error:
-                report.problems.append(f"{copy.name}: {error.error_id}: {error.message}")
-        await _seal(copier, volume, report)
-    return report
+        except (RecorderError, OSError) as error:
+            report.problems.append(_problem(waiting.label, error))
+        given_up = given_up or (await builder.ledger.volume(waiting.label)).state is VolumeState.VOID
+    return given_up
+
+
+def _problem(what: str, error: RecorderError | OSError) -> str:
+    if isinstance(error, RecorderError):
+        return f"{what}: {error.error_id}: {error.message}"
+    return f"{what}: the disk does not do it ({error}): see mounts, rights and free space."
+
+
+def _begun(archive_dir: Path) -> list[str]:
+    """Labels that have a work directory. Blocking."""
+    work = archive_dir / "work"
+    return [path.name for path in work.iterdir()] if work.is_dir() else []
 
 
 async def _seal(copier: Copier, volume: Volume, report: Report) -> None:
@@ -100,13 +170,16 @@ async def _seal(copier: Copier, volume: Volume, report: Report) -> None:
         report.sealed.append(volume.label)
 
 
-async def _bring_on(copier: Copier, targets: Targets, copy: DiscCopy, ask: Ask, report: Report) -> None:
-    """A wanted copy is written, a written one read again. A verified, lent or bad one is left alone, but for its lock."""
+async def _keep_locked(copier: Copier, copy: DiscCopy) -> None:
     if copy.kind == "s3" and copy.state in {CopyState.WRITTEN, CopyState.VERIFIED}:
         await copier.keep_locked(copy)
+
+
+async def _bring_on(copier: Copier, targets: Targets, copy: DiscCopy, ask: Ask, report: Report) -> None:
+    """A wanted copy is written, a written one read again. A verified, lent or bad one is left alone."""
     if copy.lent_to is not None or copy.state not in {CopyState.WANTED, CopyState.WRITTEN}:
         return
-    place = targets.places[copy.number - 1] if copy.number <= len(targets.places) else None
+    place = targets.place_of(copy, await copier.ledger.copies(copy.volume_id))
     if copy.state is CopyState.WANTED and isinstance(place, Place):
         copy = await copier.put_into_bucket(copy, place)
     elif copy.state is CopyState.WANTED and isinstance(place, Path):

@@ -32,7 +32,7 @@ class VolumeEvent(StrEnum):
     PROTECTED = "protected"
     CHECKED = "checked"
     COPIES_VERIFIED = "copies_verified"
-    FOUND_WRONG = "found_wrong"  # the check did not agree: the image is built again
+    FOUND_WRONG = "found_wrong"  # it is not what was written, and no copy is made yet: the image is built again
     GIVEN_UP = "given_up"
 
 
@@ -65,7 +65,7 @@ VOLUME_MOVES: Final[dict[tuple[VolumeState, VolumeEvent], VolumeState]] = {
     (_V.IMAGED, _VE.PROTECTED): _V.PROTECTED,
     (_V.PROTECTED, _VE.CHECKED): _V.CHECKED,
     (_V.CHECKED, _VE.COPIES_VERIFIED): _V.SEALED,
-    **{(state, _VE.FOUND_WRONG): _V.FROZEN for state in (_V.IMAGED, _V.PROTECTED)},
+    **{(state, _VE.FOUND_WRONG): _V.FROZEN for state in (_V.IMAGED, _V.PROTECTED, _V.CHECKED)},
     **{(state, _VE.GIVEN_UP): _V.VOID for state in (_V.PLANNED, _V.FROZEN, _V.IMAGED, _V.PROTECTED, _V.CHECKED)},
 }
 

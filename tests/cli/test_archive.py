@@ -57,12 +57,26 @@ async def test_a_run_burns_two_discs_reads_them_again_releases_and_a_call_comes_
     calls = [await a_stored_recording(pool, tmp_path / "store", number) for number in (1, 2)]
     before = {path: path.read_bytes() for path in (tmp_path / "store").rglob("*.opus")}
 
+    def copies_by_the_doctor() -> dict[str, str]:
+        [found] = waihu("doctor", "--only", "archive copies")[1]
+        return dict(found)
+
     def work() -> None:
         assert waihu("archive", "plan", "--wait-days", "-1")[1][0]["recordings"] == 2
         code, report = waihu("archive", "run", "--medium", "cd", "--wait-days", "-1", "--release-days", "0")
         assert (code, report["sealed"], report["problems"], report["released"]) == (Exit.OK, ["W000001"], [], 2)
         assert [one["state"] for one in waihu("archive", "copies")[1]] == ["verified", "verified"]
         disc = str(tmp_path / "W000001-2.disc")
+        assert copies_by_the_doctor()["level"] == "ok"
+        waihu("archive", "lend", "W000001-2", "the court")
+        lent = copies_by_the_doctor()
+        assert (lent["level"], "2 recordings" in lent["seen"], "lent to the court" in lent["seen"]) == (
+            "warning",
+            True,
+            True,
+        )
+        waihu("archive", "return", "W000001-2")
+        assert waihu("archive", "due")[1][0]["name"] == "W000001-2"
         assert waihu("archive", "verify", "W000001-2", "--from", disc)[0] == Exit.OK
         code, said = waihu("archive", "restore", str(calls[0]))
         assert (code, "disc_wanted" in said) == (Exit.FAILED, True)
@@ -114,7 +128,9 @@ async def test_discs_and_key_files_bring_a_lost_ledger_back_and_the_doctor_knows
         code, said = waihu("archive", "rebuild", disc)
         assert (code, "archive_key_file_missing" in said) == (Exit.FAILED, True)
         file.write_bytes(content)
-        assert waihu("archive", "rebuild", disc)[1] == [{"label": "W000001", "recordings": 1, "new": 1, "erased": 0}]
+        assert waihu("archive", "rebuild", disc)[1] == [
+            {"label": "W000001", "copy": "W000001-1", "recordings": 1, "new": 1, "erased": 0, "check holds": True}
+        ]
         assert waihu("archive", "restore", str(call), "--from", disc)[0] == Exit.OK
         file.unlink()
         assert doctor()[0] == "fault"
@@ -148,7 +164,9 @@ async def test_a_run_puts_a_copy_into_a_folder_and_one_into_a_bucket_and_both_ar
         (tmp_path / "nas" / "W000001-1.iso").unlink()
         assert waihu("archive", "restore", str(call))[1]["restored"] == 1
         assert "bucket_empty" in waihu("archive", "rebuild", f"{bucket}/nothing")[1]
-        assert waihu("archive", "rebuild", bucket)[1] == [{"label": "W000001", "recordings": 1, "new": 0, "erased": 0}]
+        assert waihu("archive", "rebuild", bucket)[1] == [
+            {"label": "W000001", "copy": "W000001-2", "recordings": 1, "new": 0, "erased": 0, "check holds": False}
+        ]
         assert "bucket_locked" in waihu("archive", "destroyed", "W000001-2", "--why", "over")[1]
 
     await asyncio.to_thread(work)

@@ -92,6 +92,10 @@ async def test_the_ledger_of_discs_knows_where_each_is_and_keeps_its_life(house:
     history = await keeper.get("/archive/copies/W000001-1")
     assert [event["event"] for event in history["events"]] == ["written", "verified", "moved", "lent", "returned"]
     assert len(await house.audited("copy_lost")) == 1
+    assert [copy["name"] for copy in await keeper.get("/archive/due")] == ["W000001-1"]  # it was away: who has read it?
+    await house.pool.execute("update archive_copies set state = 'damaged' where number = 1")
+    assert [copy["state"] for copy in await keeper.get("/archive/due")] == ["damaged"]
+    await keeper.do("POST", "/archive/copies/W000001-1/lost", {"reason": "shredded"})
     assert await keeper.get("/archive/due") == []
 
 

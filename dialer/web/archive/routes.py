@@ -51,6 +51,9 @@ if TYPE_CHECKING:
     from recorder.ledger import Conn
 
 
+_UNREAD = frozenset({CopyState.WRITTEN, CopyState.DAMAGED})
+
+
 @operation("GET", "/archive/volumes", roles=KEEPING_READERS, summary="List archive volumes")
 async def list_volumes(call: Call) -> list[Volume]:
     """The newest thousand."""
@@ -144,8 +147,12 @@ async def destroyed(call: Call, name: CopyName, body: Why) -> Copy:
 
 @operation("GET", "/archive/due", roles=KEEPING_READERS, summary="Copies to read again")
 async def due(call: Call, query: DueQuery) -> list[Copy]:
-    """Those whose year is over, and a sample of each batch; the same seed on the same day gives the same sample."""
-    copies = [copy for copy in await ledger_of(call).copies() if copy.state is CopyState.VERIFIED]
+    """Those that do not count until they are read (burned, returned, found damaged: another drive may read it), those whose year is over, and a sample of
+    each batch; the same seed on the same day gives the same sample.
+    """
+    every = await ledger_of(call).copies()
+    unread = {copy.id for copy in every if copy.state in _UNREAD and copy.lent_to is None}
+    copies = [copy for copy in every if copy.state is CopyState.VERIFIED]
     discs = [
         sampling.Disc(copy_id=copy.id, batch=f"{copy.written_at:%Y} {copy.place}", verified_on=copy.verified_at.date())
         for copy in copies
@@ -153,7 +160,7 @@ async def due(call: Call, query: DueQuery) -> list[Copy]:
     ]
     chance = random.Random(query.seed)  # noqa: S311  # a sample that can be drawn again
     chosen = set(sampling.due(discs, today=query.day or call.now.date(), chance=chance))
-    return [_copy(copy) for copy in copies if copy.id in chosen]
+    return [_copy(copy) for copy in every if copy.id in unread | chosen]
 
 
 @operation("POST", "/archive/release", roles=KEEPERS, summary="Let go of store files that discs have", timeout_s=300)

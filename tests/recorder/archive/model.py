@@ -108,7 +108,12 @@ class World:
     def plan_volumes(self) -> str:
         candidates = [
             Candidate(
-                recording_id=UUID(int=number), project_id=UUID(int=1), expiry_year=NO_YEAR, day=one.day, bytes=one.size
+                recording_id=UUID(int=number),
+                project_id=UUID(int=1),
+                expiry_year=NO_YEAR,
+                day=one.day,
+                bytes=one.size,
+                row_bytes=6 * 1024,
             )
             for number, one in self.recordings.items()
             if one.state == "stored" and one.verified and one.volume is None

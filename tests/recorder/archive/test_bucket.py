@@ -249,6 +249,28 @@ async def test_a_legal_hold_is_mirrored_to_the_bucket_and_lifted_with_it(house: 
     assert events == ["written", "verified", "held", "hold_lifted"]
 
 
+async def test_a_hold_in_the_bucket_that_the_ledger_has_lost_is_never_lifted(house: House, locked: Place) -> None:
+    await called(house)
+    places = both(locked)
+    await rotated(house, *places)
+    async with house.pool.acquire() as conn, conn.transaction():
+        await keeping.place_hold(conn, PROJECT, "a court", at=today(), by="test")
+    await rotated(house, *places)
+    # A backup of before the hold is put back.
+    await house.pool.execute("truncate legal_holds")
+    await house.pool.execute("alter table archive_copy_events disable trigger user")
+    await house.pool.execute("delete from archive_copy_events where event = 'held'")
+    assert ["hold_unknown" in one for one in (await rotated(house, *places)).problems] == [True, True]
+    assert [lock_of(copy).held for copy in await house.ledger.copies()] == [True, True]
+    async with house.pool.acquire() as conn, conn.transaction():
+        hold = await keeping.place_hold(conn, PROJECT, "a court, again", at=today(), by="test")
+    assert (await rotated(house, *places)).problems == []
+    async with house.pool.acquire() as conn, conn.transaction():
+        await keeping.lift_hold(conn, hold, "settled", at=today(), by="test")
+    assert (await rotated(house, *places)).problems == []
+    assert [lock_of(copy).held for copy in await house.ledger.copies()] == [False, False]
+
+
 async def test_a_lock_is_prolonged_before_it_ends_and_never_shortened(house: House, locked: Place) -> None:
     await called(house)
     await kept_for(house, days=30)
@@ -309,7 +331,8 @@ async def test_an_object_that_is_not_what_was_written_is_found_and_another_copy_
     damaged, faults = await house.copier().verify(await house.ledger.copy(first.name), Stored.at(location))
     assert (damaged.state, len(faults)) == (CopyState.DAMAGED, 1)
     gone = Stored(bucket=stored.bucket, key="b/elsewhere.iso", version=stored.version)
-    _, faults = await house.copier().verify(second, gone)
+    await house.pool.execute("update archive_copies set location = $2 where id = $1", second.id, gone.location)
+    _, faults = await house.copier().verify(await house.ledger.copy(second.name), gone)
     assert "does not have" in faults[0].problem
     volume = await house.ledger.volume(first.label)
     assert hashlib.sha256((await house.copier().image(volume)).read_bytes()).digest() == volume.image_sha256
@@ -334,7 +357,9 @@ async def test_the_database_and_the_store_lost_the_bucket_and_the_key_files_give
     images = Bucket(locked.bucket).images(f"{locked.prefix}/")
     assert [one.key.rpartition("/")[2] for one in images] == ["W000001-1.iso", "W000001-2.iso"]
     work = house.root / "work"
-    done = await rebuild(house.ledger, images, work=work, keys=house.keys, archive_keys=house.archive_keys)
+    done = await rebuild(
+        house.ledger, images, work=work, signers=house.signers, keys=house.keys, archive_keys=house.archive_keys
+    )
     assert [one.new for one in done] == [2, 0]
     assert list(work.iterdir()) == []
     assert (await house.restorer().volume("W000001")).restored == 2

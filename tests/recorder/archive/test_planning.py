@@ -11,7 +11,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from recorder.archive.media import SECTOR, SECTORS, Medium, correction_sectors, room_bytes, weight_bytes
+from recorder.archive.media import (
+    NAMEPLATE_SECTORS,
+    SECTOR,
+    SECTORS,
+    Medium,
+    correction_sectors,
+    fits,
+    room_bytes,
+    weight_bytes,
+)
 from recorder.archive.planner import Candidate, plan
 from recorder.archive.sampling import Disc, due, sample_size
 from recorder.archive.states import (
@@ -32,7 +41,7 @@ ROOM = 1_000_000
 
 def candidate(number: int, *, size: int = 100_000, year: int = 2030, project: int = 1, age: int = 5) -> Candidate:
     return Candidate(
-        recording_id=UUID(int=number), project_id=UUID(int=project), expiry_year=year, day=TODAY - timedelta(days=age), bytes=size,
+        recording_id=UUID(int=number), project_id=UUID(int=project), expiry_year=year, day=TODAY - timedelta(days=age), bytes=size, row_bytes=6 * 1024,
     )  # fmt: skip
 
 
@@ -71,14 +80,16 @@ def test_nothing_is_planned_twice_left_out_or_too_much_for_its_volume(sizes: lis
     assert sorted(chosen) == [one.recording_id for one in candidates]
     for batch in batches:
         of_batch = [one for one in candidates if one.recording_id in set(batch.recordings)]
-        assert sum(weight_bytes(one.bytes) for one in of_batch) <= ROOM
+        assert sum(weight_bytes(one.bytes, one.row_bytes) for one in of_batch) <= ROOM
         assert {one.expiry_year for one in of_batch} == {batch.expiry_year}
 
 
 @pytest.mark.parametrize("medium", Medium)
 def test_a_full_volume_fits_its_medium_with_its_error_correction(medium: Medium) -> None:
     data = room_bytes(medium) // SECTOR + 4 * 1024
-    assert correction_sectors(data) + 16 <= SECTORS[medium]
+    assert correction_sectors(data) + 16 + NAMEPLATE_SECTORS <= SECTORS[medium]
+    assert fits(medium, data * SECTOR)
+    assert not fits(medium, SECTORS[medium] * SECTOR)
 
 
 def test_every_volume_can_come_to_an_end_and_nothing_leaves_one() -> None:
