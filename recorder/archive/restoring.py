@@ -19,8 +19,10 @@ from recorder.archive.iso import Source
 from recorder.archive.ledger import ArchiveLedger, Item
 from recorder.archive.reading import copy_out
 from recorder.archive.states import CopyState
-from recorder.errors import ArchiveError, Damaged
+from recorder.errors import ArchiveError, Damaged, StoreRefused
 from recorder.paths import locate
+from recorder.settings import RecorderSettings
+from recorder.space import read_free
 
 if TYPE_CHECKING:
     from asyncpg import Record
@@ -57,14 +59,31 @@ class Restorer:
         return done
 
     async def volume(self, label: str, *, since: datetime | None = None, until: datetime | None = None) -> Restored:
-        """All calls of a volume, or those of a time. What is deleted lawfully stays deleted."""
+        """All calls of a volume, or those of a time. What is deleted lawfully stays deleted.
+
+        Raises StoreRefused `store_full` before the first of them where they would fill the store to where nothing is dialled any more.
+        """
         volume = await self.ledger.volume(label)
         items = await self.ledger.items(volume.id)
         if since is not None or until is not None:
             rows = await self.ledger.pool.fetch(_BETWEEN, [item.attempt_id for item in items], since, until)
             wanted = {row["attempt_id"] for row in rows}
             items = [item for item in items if item.attempt_id in wanted]
+        await self._check_room(items)
         return await self._restore(items, label)
+
+    async def _check_room(self, items: Sequence[Item]) -> None:
+        rows = await self.ledger.pool.fetch(_AWAY, [item.recording_id for item in items])
+        away = {row["id"] for row in rows}
+        wanted = sum(item.bytes for item in items if item.recording_id in away)
+        store = self.settings.store_dir
+        free = (await asyncio.to_thread(read_free, store, store)).store_bytes
+        floor = RecorderSettings(spool_dir=store, store_dir=store).store_floor_bytes
+        if free is not None and wanted > max(0, free - floor):
+            raise StoreRefused(
+                "store_full",
+                f"{len(away)} recordings with {wanted} bytes are to come back, and {max(0, free - floor)} are free above the floor of the store: make room, or take a day (--day). Nothing was restored.",
+            )
 
     async def _restore(self, items: Sequence[Item], label: str) -> Restored:
         restored = there = 0
@@ -178,6 +197,7 @@ def _put(beside: Path, target: Path, names: storing.NewNames) -> bool:
     return True
 
 
+_AWAY: Final = "select id from recordings where id = any($1) and state = 'archived'"
 _BETWEEN: Final = """
 select attempt_id from recordings where attempt_id = any($1) and ($2::timestamptz is null or started_at >= $2)
 and ($3::timestamptz is null or started_at < $3)

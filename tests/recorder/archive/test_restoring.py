@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from recorder.archive import reading, restoring
-from recorder.errors import Damaged
+from recorder.errors import Damaged, StoreRefused
 from recorder.removals import Removals, Step
+from recorder.settings import RecorderSettings
+from recorder.space import Free
 from tests.recorder.archive.house import House, no_audit
 from tests.recorder.archive.test_erasing import delete
 from tests.recorder.archive_builders import recording_id, state_of
@@ -90,3 +94,35 @@ async def test_a_recording_that_was_made_anew_is_not_overwritten_by_the_one_on_t
     with pytest.raises(Damaged, match="another recording"):
         await archive.restorer(archive.drive("W000001-1").path).call(call)
     assert file.read_bytes() == b"made anew"
+
+
+async def test_a_store_without_room_for_a_volume_is_said_before_the_first_file(
+    archive: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = await archive.recordings(2)
+    await archive.sealed()
+    await archive.release(calls)
+    floor = RecorderSettings(spool_dir=archive.store, store_dir=archive.store).store_floor_bytes
+    restorer = archive.restorer(archive.drive("W000001-1").path)
+    for free, room in ((floor + 80_000, False), (floor + 90_000, True)):  # two of 40 KB and a little
+        monkeypatch.setattr(restoring, "read_free", lambda *_, free=free: Free(spool_bytes=free, store_bytes=free))
+        if not room:
+            with pytest.raises(StoreRefused) as refused:
+                await restorer.volume("W000001")
+            assert refused.value.error_id == "store_full"
+            assert [path for path in archive.store.rglob("*") if path.is_file()] == []
+    assert (await restorer.volume("W000001")).restored == 2
+
+
+async def test_a_full_store_is_no_fault_of_the_disc(archive: House, monkeypatch: pytest.MonkeyPatch) -> None:
+    [call] = await archive.recordings(1)
+    await archive.sealed()
+    await archive.release([call])
+
+    def full(_handle: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(StoreRefused) as refused:
+        await archive.restorer(archive.drive("W000001-1").path).call(call)
+    assert refused.value.error_id == "store_full"
