@@ -139,3 +139,22 @@ async def test_a_wrong_file_does_not_pass_for_a_fresh_list(waihu: Waihu, tmp_pat
         assert load(["号码"], "--anyway")[1]["entries"] == 0
 
     await run_in_thread(work)
+
+
+async def test_consents_are_loaded_found_and_taken_back(waihu: Waihu, tmp_path: Path) -> None:
+    def work() -> None:
+        file = tmp_path / "consents.csv"
+        file.write_text(
+            "号码,凭证,同意时间\n13800000001,表单,2020-05-01\n13800000002,,2020-05-01\n", encoding="gb18030"
+        )
+        load = ("consents", "load", str(file), "--scope", "marketing")
+        assert waihu(*load)[0] == Exit.FOUND_FAULTS
+        code, done = waihu(*load, "--zone", "Asia/Shanghai")
+        assert (code, done["accepted"], done["rejected"]) == (Exit.OK, 1, 1)
+        assert "evidence_missing" in Path(done["reject_file"]).read_text(encoding="gb18030")
+        assert waihu("consents", "find", "13800000001")[1][0]["withdrawn_at"] is None
+        assert waihu("consents", "undo", done["id"], "--why", "the wrong file")[1]["ended"] == 1
+        assert waihu("consents", "withdraw", "13800000001", "--why", "asked")[1]["ended"] == 0
+        assert waihu("consents", "find", "13800000001")[1][0]["withdrawn_at"]
+
+    await run_in_thread(work)

@@ -34,6 +34,27 @@ async def test_a_consent_is_written_found_and_ended_with_audit_rows_and_without_
     assert (await reader.ask("POST", "/consents", given)).status == 403
 
 
+async def test_a_file_of_consents_is_written_down_and_taken_back(house: House) -> None:
+    planner, reader = await house.person(Role.PROJECT_MANAGER), await house.person(Role.QA)
+    number = a_number()
+    content = f"number,evidence,given at\n{number},form 7,2020-05-01 09:00\n12,form 8,2020-05-01 09:00\n"
+    sent: dict[str, Any] = {"data": content.encode(), "headers": {"Content-Type": "text/csv"}, "file_name": "c.csv"}
+    query = {"scope": "marketing", "zone": "Asia/Shanghai"}
+    assert (await reader.ask("POST", "/consents/load", query=query, **sent)).status == 403
+    wrong = await planner.ask("POST", "/consents/load", query={"zone": "Asia/Shanghai"}, **sent)
+    assert (wrong.status, wrong.error_id) == (422, "consent_columns_missing")
+    done = await planner.ask("POST", "/consents/load", query=query, **sent)
+    assert (done.status, done.body["accepted"], done.body["known"], done.body["rejected"]) == (201, 1, 0, 1)
+    [reject] = done.body["rejects"]
+    assert (reject["line"], reject["column"], reject["error_id"]) == (3, "number", "number_invalid")
+    [found] = (await reader.ask("POST", "/consents/find", {"number": number})).body["consents"]
+    assert (found["evidence"], found["granted_at"]) == ("form 7", "2020-05-01T01:00:00Z")
+    path = f"/consents/loads/{done.body['id']}/undo"
+    assert (await planner.ask("POST", path, {"reason": "the wrong file"})).body == {"ended": 1}
+    assert (await planner.ask("POST", path, {"reason": "again"})).error_id == "consent_load_undone"
+    assert len(await house.audited("consents_loaded")) == len(await house.audited("consents_load_undone")) == 1
+
+
 async def test_entries_have_a_reach_an_end_and_a_guard(house: House) -> None:
     admin = await house.person(Role.ADMIN)
     project = await a_project(house.pool)

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from dialer.web.fields import In, Line, Moment, Note, Number, Out
+from dialer.web.fields import In, Line, Moment, Name, Note, Number, Out
 
 Scope = Annotated[
     str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]{0,39}$", description="What was agreed to, as the rules name it.")
@@ -26,6 +26,48 @@ class NewConsent(In):
     granted_at: Moment
     client: Line = Field(default="", description="Left out: whoever we call for.")
     expires_at: Moment | None = None
+
+
+class LoadQuery(In):
+    """What is true of a file of consents, beyond what its rows say."""
+
+    file_name: Name
+    scope: Scope | None = Field(default=None, description="For rows that name none.")
+    client: Line = Field(default="", description="For rows that name none; left out: whoever we call for.")
+    zone: Annotated[Line, Field(max_length=100)] | None = Field(
+        default=None, description="Time zone of times that name none, such as Asia/Shanghai."
+    )
+    encoding: Annotated[Line, Field(max_length=20)] | None = Field(
+        default=None, description="Of a CSV file, when it was asked for: utf-8, gb18030, big5 ..."
+    )
+    sheet: Annotated[Line, Field(max_length=200)] | None = Field(
+        default=None, description="Name of the sheet, when a workbook has several."
+    )
+
+
+class RejectedRow(Out):
+    """A row that was not taken: where, and why."""
+
+    line: int
+    column: str = Field(description="Empty: the whole row.")
+    error_id: str
+    reason: str
+
+
+class Loaded(Out):
+    """What came of a file."""
+
+    id: UUID
+    accepted: int
+    known: int = Field(description="Were there already, and were not written twice.")
+    rejected: int
+    rejects: list[RejectedRow] = Field(description="The first thousand.")
+
+
+class UndoLoad(In):
+    """Why a file is taken back."""
+
+    reason: Annotated[Line, Field(min_length=1)]
 
 
 class Withdrawal(In):

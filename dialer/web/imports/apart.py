@@ -14,7 +14,7 @@ import orjson
 
 from campaigns import errors as campaign_errors
 from dialer.domain.errors import Unavailable, WaihuError
-from dialer.web.imports.job import Job
+from dialer.web.imports.job import ConsentJob, Job
 
 LIMIT_S = 3600.0
 LINE_BYTES = 16 * 1024 * 1024  # a preview of rows as wide as they may be
@@ -54,7 +54,12 @@ async def know_apart(job: Job) -> None:
     await _done_apart(job, "known", lambda _: None)
 
 
-async def _done_apart(job: Job, wanted: str, begun: Callable[[UUID], None]) -> dict[str, Any]:
+async def consents_apart(job: ConsentJob) -> dict[str, Any]:
+    """Load a file of consents: what `worker` says of it. Errors: those of `campaigns.importing.consents.load_consents`; Unavailable as `import_apart`."""
+    return await _done_apart(job, "consents", lambda _: None)
+
+
+async def _done_apart(job: Job | ConsentJob, wanted: str, begun: Callable[[UUID], None]) -> dict[str, Any]:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "dialer.web.imports.worker", stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, limit=LINE_BYTES
     )  # fmt: skip

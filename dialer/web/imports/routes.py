@@ -67,7 +67,7 @@ async def import_leads(call: Call, project_id: UUID, query: ImportQuery) -> Impo
     """The body is the file. Answered when the import is done, or with `wait=false` when it has begun; it goes on when the client goes away."""
     async with call.connection() as conn:
         await there(conn, project_id)
-    path = await _received(call)
+    path = await received(call)
     begun, done = _awaited(), _awaited()
     call.parts.tasks.start(_import(call, project_id, query, path, begun, done), f"import-{path.stem}")
     import_id = await asyncio.shield(done if query.wait else begun)
@@ -75,7 +75,7 @@ async def import_leads(call: Call, project_id: UUID, query: ImportQuery) -> Impo
         return _shown(await imports.get_import(conn, import_id))
 
 
-async def _received(call: Call) -> Path:
+async def received(call: Call) -> Path:
     """The body as a file, and one of the few places for uploads, which whoever takes the file away gives back."""
     settings, uploads = call.deps.settings, call.parts.uploads
     if uploads.locked():
@@ -101,7 +101,7 @@ async def preview_list(call: Call, project_id: UUID, query: ListQuery) -> ListPr
     """How it would be read: encoding, columns, the first rows, and what is wrong with them. Nothing is taken."""
     async with call.connection() as conn:
         project = await there(conn, project_id)
-    path = await _received(call)
+    path = await received(call)
     try:
         job = _job(call, project_id, path, query.file_name, query.options(call.deps.settings.region), what="preview")
         seen = await preview_apart(job)

@@ -1,6 +1,6 @@
 """Does one import in a process of its own: reading a large file takes the processor, and nothing of that may hold up an answered call.
 
-Started by `apart.py` with a `Job` on standard input. Says on standard output, a JSON object in a line each: `progress` as it goes, then `result` or `error`.
+Started by `apart.py` with a job on standard input. Says on standard output, a JSON object in a line each: `progress` as it goes, then `result` or `error`.
 """
 
 from __future__ import annotations
@@ -15,13 +15,14 @@ from pathlib import Path
 import orjson
 
 from campaigns.errors import CampaignError
+from campaigns.importing.consents import load_consents
 from campaigns.importing.mappings import mappings_of
 from campaigns.importing.preview import preview_list
 from campaigns.importing.run import ImportProgress, client_of, import_file, imported_before
 from campaigns.locality.tables import books, know_blocks
 from campaigns.sql import Pool
 from dialer.db.pool import LOST, close_pool, create_pool
-from dialer.web.imports.job import Job
+from dialer.web.imports.job import JOB, ConsentJob, Job
 from dialer.web.leads.export import write_leads
 
 BEHIND = 10  # of `nice`: whoever talks to a customer goes first
@@ -30,26 +31,14 @@ BEHIND = 10  # of `nice`: whoever talks to a customer goes first
 def main() -> int:
     """Read the job, do it."""
     os.nice(BEHIND)
-    return asyncio.run(_do(Job.model_validate_json(sys.stdin.buffer.read())))
+    return asyncio.run(_do(JOB.validate_json(sys.stdin.buffer.read())))
 
 
-async def _do(job: Job) -> int:
+async def _do(job: Job | ConsentJob) -> int:
     try:
         pool = await create_pool(job.database_url.get_secret_value(), application_name="waihu import", max_size=2)
         try:
-            match job.what:
-                case "import":
-                    await _take(pool, job)
-                case "preview":
-                    await _look(pool, job)
-                case "export":
-                    rows = await write_leads(
-                        pool, job.project_id, job.path, kind=job.export_format, state=job.export_state
-                    )
-                    _tell("written", rows=rows)
-                case "place":
-                    await know_blocks(pool, await books(pool), [job.block])
-                    _tell("known")
+            await (_consents(pool, job) if isinstance(job, ConsentJob) else _leads(pool, job))
         finally:
             await close_pool(pool)
     except CampaignError as error:
@@ -59,6 +48,28 @@ async def _do(job: Job) -> int:
         _tell("error", kind="Unavailable", error_id="database_away", message="", detail={})
         return 1
     return 0
+
+
+async def _leads(pool: Pool, job: Job) -> None:
+    match job.what:
+        case "import":
+            await _take(pool, job)
+        case "preview":
+            await _look(pool, job)
+        case "export":
+            rows = await write_leads(pool, job.project_id, job.path, kind=job.export_format, state=job.export_state)
+            _tell("written", rows=rows)
+        case "place":
+            await know_blocks(pool, await books(pool), [job.block])
+            _tell("known")
+
+
+async def _consents(pool: Pool, job: ConsentJob) -> None:
+    done = await load_consents(
+        pool, job.path, options=job.options, now=job.now, file_name=job.file_name, user_id=job.user_id
+    )
+    rejects = [{"line": one.line, "column": one.column, "error_id": one.error_id, "reason": one.reason} for one in done.rejects]  # fmt: skip
+    _tell("consents", id=done.id, accepted=done.accepted, known=done.known, rejected=done.rejected, rejects=rejects)
 
 
 async def _look(pool: Pool, job: Job) -> None:
