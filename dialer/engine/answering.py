@@ -197,10 +197,10 @@ class Answering:
         if (
             held is not None
             and held.seated
-            and held.state is AgentState.RESERVED
+            and held.state in (AgentState.RESERVED, AgentState.TALKING)
             and held.attempt_id == call.attempt_id
         ):
-            return held  # promised when the dialplan asked before
+            return held  # promised when the dialplan asked before; or led out of the bridge by a limit that came late
         if call.waited_out:
             return None
         agent = self._floor.ready_for(self._need(call))

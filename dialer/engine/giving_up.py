@@ -26,6 +26,7 @@ from dialer.engine.tasks import TaskSet
 _log = structlog.get_logger(__name__)
 
 _UNANSWERED = {CallState.COMMITTED, CallState.ORIGINATING, CallState.RINGING}
+_MARK = "WAIHU_GIVING_UP"
 _AT_ONCE_S = 0.001
 _NO_CHANNEL_YET_S = (0.05, 0.1, 0.2, 0.4, 0.8)  # an Originate that Asterisk has taken becomes a channel a little later
 _ANSWER_WAITS_S = 0.5
@@ -68,7 +69,7 @@ class GivingUp:
         return True
 
     async def settled(self, call: Call) -> None:
-        """Before an answer is told to the dialplan: what was asked of Asterisk about this call has been done, or is given up itself."""
+        """Before an answer is told to the dialplan: what was asked of Asterisk about this call has been done, or is asked no more."""
         if call.giving_up is not None:
             await asyncio.wait({call.giving_up}, timeout=_ANSWER_WAITS_S)
 
@@ -87,9 +88,12 @@ class GivingUp:
                 break
             try:
                 if call.state is not CallState.COMMITTED:
-                    await self._ami.send(actions.set_variable(call.channel_id, "WAIHU_GIVING_UP", "1"))
-                    await self._ami.send(actions.absolute_timeout(call.channel_id, _AT_ONCE_S))
-                    return True
+                    await self._ami.send(actions.set_variable(call.channel_id, _MARK, "1"))
+                    if call.state in _UNANSWERED:  # the reply may have taken its time
+                        await self._ami.send(actions.absolute_timeout(call.channel_id, _AT_ONCE_S))
+                        return True
+                    await self._ami.send(actions.set_variable(call.channel_id, _MARK, "0"))
+                    break
             except ActionFailed:
                 pass
             await asyncio.sleep(pause_s)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from uuid import UUID
@@ -15,13 +16,14 @@ from dialer.domain.pacing import Decision, Limit, Predictive, Snapshot
 from dialer.domain.states import AgentState, CallState
 from dialer.engine.floor import Call
 from tests.integration.engine.conftest import Stage
+from tests.protocols.fake_asterisk import Headers
 
 pytestmark = pytest.mark.services
 
 
 async def ringing(stage: Stage, count: int = 1, **settings: Any) -> tuple[Project, list[Call]]:
     """A project with `count` calls that ring, for as many agents."""
-    await stage.start()
+    await stage.start(audit_every_s=60)  # nobody but events and questions tells of an answer
     project = await stage.project(**settings)
     await stage.leads(project, count)
     for _ in range(count):
@@ -148,6 +150,45 @@ async def test_answer_heard_before_asterisk_was_asked_is_not_disturbed(stage: St
     await stage.until(call.giving_up.done, "the end of giving up")
     assert not call.canceled
     assert "AbsoluteTimeout" not in stage.asterisk.fake.actions
+
+
+@pytest.mark.parametrize(
+    "answers_after_s", [0.2, 0.7]
+)  # before the answer for the dialplan is told without it, and after
+async def test_conversation_is_not_limited_by_a_giving_up_that_asterisk_answers_late(
+    stage: Stage, answers_after_s: float
+) -> None:
+    stage.config = replace(stage.config, action_deadline_s=5)
+    project, [call] = await ringing(stage)
+    marks: list[str] = []
+
+    def late(headers: Headers) -> None:
+        marks.append(headers["value"][0])
+        loop = asyncio.get_running_loop()
+        wait_s = answers_after_s if marks == ["1"] else 0
+        loop.call_later(wait_s, stage.asterisk._respond, headers, "Success", ("Message", "Variable Set"))
+
+    stage.asterisk._do_setvar = late  # type: ignore[method-assign]
+    await stage.engine.execute(PauseProject(project_id=project.id, hang_up_ringing=True))
+    await stage.until(lambda: bool(marks), "the mark")
+    told = await stage.asterisk.answer(call.attempt_id)
+    assert told["WAIHU_ACTION"] == "bridge"
+    await stage.until(lambda: call.state is CallState.BRIDGED, "conversation")
+    assert call.giving_up is not None
+    await stage.until(call.giving_up.done, "the end of giving up")
+    assert not call.canceled
+    assert "AbsoluteTimeout" not in stage.asterisk.fake.actions
+    assert marks == ["1", "0"]
+
+
+async def test_customer_whom_a_late_limit_leads_out_of_the_conversation_is_led_back_into_it(stage: Stage) -> None:
+    _, [call] = await ringing(stage)
+    first = await stage.asterisk.answer(call.attempt_id)
+    await stage.until(lambda: call.state is CallState.BRIDGED, "conversation")
+    stage.asterisk.unbridge(call.attempt_id)
+    told = await stage.asterisk.answer(call.attempt_id)
+    assert told == first
+    assert (stage.state(call.agent_id or UUID(int=0)), call.state) == (AgentState.TALKING, CallState.BRIDGED)
 
 
 async def test_customer_who_waits_when_the_dialplan_asks_again_keeps_the_place(stage: Stage) -> None:
