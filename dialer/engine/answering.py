@@ -14,7 +14,7 @@ from enum import StrEnum
 
 import structlog
 
-from agi.errors import AgiError
+from agi.errors import AgiError, CommandOverdue
 from agi.routes import AgiRequest, Handler
 from agi.session import AgiSession
 from dialer.domain.call_table import CallEvent
@@ -26,7 +26,7 @@ from dialer.engine.agents import Agents
 from dialer.engine.calls import Calls
 from dialer.engine.clock import Clock, dated
 from dialer.engine.detection import heard
-from dialer.engine.floor import Agent, Call, Floor
+from dialer.engine.floor import Agent, Call, Floor, Seat
 from dialer.engine.giving_up import GivingUp
 from dialer.engine.metrics import Metrics
 from dialer.engine.projects import Projects
@@ -130,7 +130,8 @@ class Answering:
         if call.wanted_agent is None and call.bridged_at is not None and await self._ended_by_agent(call):
             call.end_by_agent = True
             return Answer(Action.HANGUP)
-        self._leave_lost_agent(call)
+        self._end_conversation(call)
+        await self._leave_lost_seat(call)
         return await self._decide(call)
 
     def offer(self, agent: Agent) -> None:
@@ -193,6 +194,7 @@ class Answering:
                 return agent
             if agent is None or agent.state is not AgentState.SEATING:
                 call.wanted_agent = None  # gone for good: anybody of the project is better than nobody
+                self._end_conversation(call)
         held = self._floor.agents.get(call.agent_id) if call.agent_id else None
         if (
             held is not None
@@ -241,17 +243,31 @@ class Answering:
             await asyncio.sleep(0.01)
         return agent is None or not agent.seat_vanished
 
-    def _leave_lost_agent(self, call: Call) -> None:
-        """The agent whose seat has gone has no call any more."""
-        agent = self._floor.agents.get(call.agent_id) if call.agent_id else None
-        if agent is None or call.wanted_agent == agent.agent_id or agent.attempt_id != call.attempt_id:
-            return
-        if agent.state is AgentState.TALKING:
+    def _end_conversation(self, call: Call) -> None:
+        """Who talked with the customer and does not get them again has no call any more."""
+        agent = self._floor.talked_with(call)
+        if agent is not None and agent.state is AgentState.TALKING and call.wanted_agent != agent.agent_id:
             self._wrapping.begin(agent)
-        elif agent.state is AgentState.RESERVED and agent.seat is not None:
-            # The bridge found no seat: whatever is left of it is useless, the softphone is called again.
-            self._seats.let_go(agent.seat.channel_id)
-            self._seats.is_gone(agent.seat.channel_id, said_goodbye=False)
+
+    async def _leave_lost_seat(self, call: Call) -> None:
+        """The bridge found no seat: whatever is left of it is useless, the softphone is called again. Unless it talks with somebody else."""
+        agent = self._floor.agents.get(call.agent_id) if call.agent_id else None
+        seat = agent.seat if agent is not None else None
+        if agent is None or seat is None or not self._is_kept_waiting(agent, seat, call):
+            return
+        peer = await self._seats.peer(seat)
+        if not self._is_kept_waiting(agent, seat, call):
+            return
+        if not peer:
+            self._seats.let_go(seat.channel_id)
+            self._seats.is_gone(seat.channel_id, said_goodbye=False)
+        elif (other := next((one for one in self._floor.calls.values() if one.channel == peer), None)) is not None:
+            _log.warning("A call was promised to an agent who talks", agent_id=str(agent.agent_id))
+            self._wrapping.found(agent, other)
+
+    def _is_kept_waiting(self, agent: Agent, seat: Seat, call: Call) -> bool:
+        reserved = agent.state is AgentState.RESERVED and agent.attempt_id == call.attempt_id
+        return reserved and agent.seat is seat and call.wanted_agent != agent.agent_id
 
     def _release(self, agent: Agent | None, call: Call) -> None:
         """The customer left between the promise and the answer."""
@@ -293,6 +309,8 @@ class Answering:
         try:
             seat = {"WAIHU_SEAT": answer.seat} if answer.seat else {}
             await session.set_variables({**answer.variables, **seat, "WAIHU_ACTION": answer.action.value})
+        except CommandOverdue:
+            raise  # it may act on it all the same: then the bridge tells, otherwise the end of the call
         except AgiError:
             # The dialplan did not hear us: it goes to the safe harbour, and the agent must not wait for this customer.
             # (After a call was given up as it was answered it asks again.)

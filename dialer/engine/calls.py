@@ -61,6 +61,8 @@ class Calls:
             call.fate_unknown = False
         self._journal.progress(progress_of(call))
         if event is CallEvent.BRIDGED:
+            if call.agent_id is not None:
+                call.talked = call.agent_id, call.device_id
             if before is not CallState.HELD and call.answered_s:
                 self._measure_bridge(call, call.answered_s)
             self._floor.waiting.pop(call.attempt_id, None)
@@ -137,6 +139,8 @@ class Calls:
                 )
             )
         )
+        if call.talked is not None:
+            call.agent_id, call.device_id = call.talked  # whoever was promised the customer since has not heard them
         self._floor.drop(call, self._clock.monotonic())
         if call.waiter is not None and not call.waiter.done():
             call.waiter.cancel()

@@ -57,6 +57,7 @@ class Call:
     changed_s: float = 0.0  # monotonic, when its state or its agent was last changed by news
     agent_id: UUID | None = None
     device_id: UUID | None = None
+    talked: tuple[UUID, UUID | None] | None = None  # agent and device of the last bridge
     wanted_agent: UUID | None = None
     channel: str = ""
     bridge_id: str = ""
@@ -77,7 +78,7 @@ class Call:
     canceled: bool = False  # we gave it up while it rang
     giving_up: asyncio.Future[None] | None = None  # done when Asterisk was asked
     ring_timed_out: bool = False
-    fate_unknown: bool = False  # the answer to the Originate is missing
+    fate_unknown: bool = False  # the answer to the Originate is missing, or to the Redirect of a transfer
     end_by_agent: bool = False
     outcome: Outcome | None = None
     questions: int = 0  # how often the dialplan has asked for an agent
@@ -181,6 +182,11 @@ class Floor:
     def call_of_agent(self, agent: Agent) -> Call | None:
         """The live call an agent is promised to or talks on."""
         return self.calls.get(agent.attempt_id) if agent.attempt_id else None
+
+    def talked_with(self, call: Call) -> Agent | None:
+        """The agent of a call's last bridge, unless they have another call by now."""
+        agent = self.agents.get(call.talked[0]) if call.talked is not None else None
+        return agent if agent is not None and agent.attempt_id == call.attempt_id else None
 
     def drop(self, call: Call, now_s: float) -> None:
         """The call is over."""

@@ -91,6 +91,7 @@ class Parts:
     placing: Placing
     dialling: Dialling
     desk: Desk
+    talking: Talking
     departures: Departures
     reconcile: Reconcile
     explain: Explain
@@ -184,12 +185,13 @@ def assemble(
     results.on_wrapped.append(stops.wrapped)
     previewing = Previewing(pool, projects, agents, dialling, tasks, clock)
     pausing = Pausing(floor, agents, calls, projects, publishing, journal, ami, tasks, metrics, clock, uuid4)
+    talking = Talking(floor, agents, calls, wrapping, ami)
     desk = Desk(
         floor,
         Presence(config.node, pool, floor, agents, previewing, clock),
         dialling,
         previewing,
-        Talking(floor, agents, calls, wrapping, ami),
+        talking,
         pausing,
         results,
         projects,
@@ -254,6 +256,7 @@ def assemble(
         placing=placing,
         dialling=dialling,
         desk=desk,
+        talking=talking,
         departures=Departures(pool, floor, publishing, desk.execute, clock),
         reconcile=reconcile,
         provision=provision,

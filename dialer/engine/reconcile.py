@@ -34,7 +34,7 @@ from dialer.engine.calls import Calls
 from dialer.engine.clock import Clock
 from dialer.engine.config import EngineConfig
 from dialer.engine.desk.pausing import Pausing
-from dialer.engine.floor import Call, Floor
+from dialer.engine.floor import Agent, Call, Floor
 from dialer.engine.journal import Journal
 from dialer.engine.listing import YOUNG_S, Listing, asterisk_start, list_channels, list_pauses
 from dialer.engine.metrics import Metrics
@@ -77,6 +77,7 @@ class Reconcile:
         self._floor = floor
         self._calls = calls
         self._agents = agents
+        self._wrapping = wrapping
         self._seat_check = SeatCheck(floor, agents, seats, wrapping, metrics)
         self._pausing = pausing
         self._budgets = budgets
@@ -144,10 +145,15 @@ class Reconcile:
                     agent.seat.up = True
                 self._metrics.reconciled.labels(what="bridge").inc()
                 self._calls.apply(call, CallEvent.BRIDGED, at=bridged_at)
+            elif (agent := self._floor.seats.get(partner)) is not None:
+                self._give_back(call, agent, listing)
             return
         if row.context == "waihu-hold":
             if call.state is not CallState.HELD:
                 self._calls.apply(call, CallEvent.HELD)
+            elif call.fate_unknown and (agent := self._floor.talked_with(call)) is not None:
+                self._give_back(call, agent, listing)
+                return
         elif row.context == "waihu-safe-harbour":
             call.waited_out = True
             self._calls.apply(call, CallEvent.ANSWERED)
@@ -158,6 +164,19 @@ class Reconcile:
         elif call.state is CallState.COMMITTED:
             self._calls.apply(call, CallEvent.SENT)
         call.fate_unknown = False
+
+    def _give_back(self, call: Call, agent: Agent, listing: Listing) -> None:
+        """The customer is with this agent, whatever we believed: of an answer or a transfer we did not hear what became."""
+        if agent.attempt_id == call.attempt_id and not call.fate_unknown:
+            return
+        promised = self._floor.agents.get(call.agent_id) if call.agent_id else None
+        if any(listing.asked_s - one.since_s <= YOUNG_S for one in (agent, promised) if one is not None):
+            return
+        self._metrics.reconciled.labels(what="bridge").inc()
+        call.wanted_agent, call.fate_unknown = None, False
+        self._wrapping.found(agent, call)
+        if promised is not None and promised is not agent:
+            self._agents.release(promised, call.attempt_id)
 
     async def _answered_at(self, row: LiveAttempt, channel: ChannelRow) -> datetime | None:
         """When a call was answered whose answer nobody of us saw; None when it was seen, or is still to come."""
@@ -217,6 +236,7 @@ class Reconcile:
             state=row.state,
             agent_id=row.agent_id,
             device_id=row.device_id,
+            talked=(row.agent_id, row.device_id) if row.bridged_at and row.agent_id else None,
             sent_at=row.sent_at,
             ringing_at=row.ringing_at,
             answered_at=row.answered_at,

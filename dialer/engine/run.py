@@ -98,7 +98,8 @@ class Engine:
         )
         self._rounds = Rounds(config, self.parts)
         self._upkeep = Upkeep(config, pool, self.parts, self._rounds, self._lease, self._clock)
-        self.parts.sending.on_unknown.append(lambda: self._rounds.ask(rows=False))
+        for unsure in (self.parts.sending, self.parts.talking):
+            unsure.on_unknown.append(lambda: self._rounds.ask(rows=False))
         self.parts.placing.on_claim_lost.append(self._claim_lost)
         self.parts.dialling.on_claim_lost.append(self._claim_lost)
 

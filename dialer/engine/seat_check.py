@@ -53,7 +53,10 @@ class SeatCheck:
         if agent.state not in (AgentState.RESERVED, AgentState.TALKING):
             return
         call = self._floor.call_of_agent(agent)
-        if call is not None:
+        if call is not None and call.agent_id in (None, agent.agent_id):
+            return
+        row = listing.seats.get(agent.seat.channel_id) if agent.seat is not None else None
+        if row is not None and row.bridge_id:
             return
         if listing.asked_s - agent.since_s < (YOUNG_S if agent.state is AgentState.TALKING else _PROMISE_S):
             return

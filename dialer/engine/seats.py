@@ -23,6 +23,7 @@ from dialer.engine.tasks import TaskSet
 _log = structlog.get_logger(__name__)
 
 _LEASE_LOOK_S = 0.1
+_PEER_S = 0.3  # a customer waits for it
 SEAT_CALLER = "100"  # shown on the softphone while it rings
 
 
@@ -112,6 +113,14 @@ class Seats:
         """A seat that nobody has came (back) to its place: Asterisk can lose a hang-up that meets a channel on its way out of a bridge."""
         if channel_id.startswith(SEAT_PREFIX) and self._lease_held():
             self.let_go(channel_id)
+
+    async def peer(self, seat: Seat) -> str:
+        """The channel a seat is bridged with; empty for none, and when Asterisk does not say."""
+        try:
+            answer = await self._ami.send(actions.get_variable(seat.channel_id, "BRIDGEPEER"), deadline_s=_PEER_S)
+        except AmiError:
+            return ""
+        return answer.get("Value")
 
     def let_go(self, channel_id: str) -> None:
         """End a seat's channel, without waiting for it."""

@@ -15,6 +15,7 @@ class Wrapping:
 
     def __init__(self, floor: Floor, calls: Calls, agents: Agents, projects: Projects) -> None:
         self._floor = floor
+        self._calls = calls
         self._agents = agents
         self._projects = projects
         calls.on_bridged.append(self.bridged)
@@ -25,6 +26,14 @@ class Wrapping:
         agent = self._floor.agents.get(call.agent_id) if call.agent_id else None
         if agent is not None and agent.attempt_id == call.attempt_id:
             self._agents.apply(agent, AgentEvent.BRIDGED)
+
+    def found(self, agent: Agent, call: Call) -> None:
+        """The conversation is this agent's, as Asterisk says, whatever we believed."""
+        self._agents.take(agent, call)
+        call.talked = agent.agent_id, agent.device_id
+        if agent.state is not AgentState.TALKING:
+            self._agents.apply(agent, AgentEvent.BRIDGED)
+        self._calls.agent_changed(call)
 
     def ended(self, call: Call) -> None:
         """The call is over: wrap-up after a conversation, free at once when there was none."""

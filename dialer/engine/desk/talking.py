@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 
 from dialer.asterisk.ami import actions
 from dialer.asterisk.ami.client import AmiClient
-from dialer.asterisk.ami.errors import ActionFailed
+from dialer.asterisk.ami.errors import ActionFailed, OutcomeUnknown
 from dialer.domain.call_table import CallEvent
 from dialer.domain.commands import Done, Transfer
 from dialer.domain.errors import BadRequest, Conflict
@@ -22,7 +23,7 @@ _MOVING_S = (0.05, 0.2)  # pauses before another try
 
 
 class Talking:
-    """Acts on the customer's channel only; the dialplan does the rest."""
+    """Acts on the customer's channel only; the dialplan does the rest. `on_unknown`: what became of a transfer must be found out."""
 
     def __init__(self, floor: Floor, agents: Agents, calls: Calls, wrapping: Wrapping, ami: AmiClient) -> None:
         self._floor = floor
@@ -30,6 +31,7 @@ class Talking:
         self._calls = calls
         self._wrapping = wrapping
         self._ami = ami
+        self.on_unknown: list[Callable[[], None]] = []
 
     async def hang_up(self, agent: Agent) -> Done:
         """End the call, also one that still rings. Errors: Conflict `no_call`."""
@@ -68,15 +70,21 @@ class Talking:
             raise Conflict("agent_not_ready", "That agent is not ready for a call.")
         self._agents.promise(target, call)
         call.wanted_agent = target.agent_id
-        try:
-            with client_errors():
+        with client_errors():
+            try:
                 await self._redirect(call, "waihu-customer", "transferred")
-        except BaseException:
-            if call.wanted_agent == target.agent_id and call.state is not CallState.ENDED:
-                call.wanted_agent = None
-                self._agents.take(agent, call)
-            self._agents.release(target, call.attempt_id)
-            raise
+            except (OutcomeUnknown, asyncio.CancelledError):
+                # Perhaps the customer is on the way: their question, their end, or a look at the channels decides.
+                call.fate_unknown = call.state is not CallState.ENDED
+                for tell in self.on_unknown:
+                    tell()
+                raise
+            except BaseException:
+                if call.wanted_agent == target.agent_id and call.state is not CallState.ENDED:
+                    call.wanted_agent = None
+                    self._agents.take(agent, call)
+                self._agents.release(target, call.attempt_id)
+                raise
         self._calls.agent_changed(call)
         if agent.state is AgentState.TALKING and agent.attempt_id == call.attempt_id:
             self._wrapping.begin(agent)
@@ -99,7 +107,7 @@ class Talking:
 def call_in_hand(floor: Floor, agent: Agent, *states: CallState) -> Call:
     """The agent's call, in one of these states. Errors: Conflict `no_call`, `no_conversation`."""
     call = floor.call_of_agent(agent)
-    if call is None or agent.state not in _WITH_CALL:
+    if call is None or agent.state not in _WITH_CALL or call.agent_id != agent.agent_id:
         raise Conflict("no_call", "You have no call.")
     if call.state not in states:
         raise Conflict("no_conversation", f"The call is {call.state}; this cannot be done now.", state=call.state.value)

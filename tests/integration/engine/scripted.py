@@ -322,9 +322,20 @@ class ScriptedAsterisk:
 
     def _do_getvar(self, headers: Headers) -> None:
         name = headers["variable"][0]
-        channel = self.channels.get(headers.get("channel", [""])[0])
-        value = "+0000" if channel is None else channel.variables.get(name, "")
+        value = "+0000"
+        if asked := headers.get("channel", [""])[0]:
+            found = [one for one in self.channels.values() if asked in (one.channel_id, one.name)]
+            if not found:
+                self._respond(headers, "Error", ("Message", "No such channel"))
+                return
+            value = self._peer(found[0]) if name == "BRIDGEPEER" else found[0].variables.get(name, "")
         self._respond(headers, "Success", ("Variable", name), ("Value", value))
+
+    def _peer(self, channel: Channel) -> str:
+        others = (
+            one.name for one in self.channels.values() if one is not channel and one.bridge_id == channel.bridge_id
+        )
+        return next(others, "") if channel.bridge_id else ""
 
     def _do_mixmonitormute(self, headers: Headers) -> None:
         channel = self.channels.get(headers["channel"][0])
