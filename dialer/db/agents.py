@@ -169,6 +169,18 @@ async def live_of_node(conn: Connection, node: str | None = None) -> list[AgentL
     return [AgentLive(**{**row, "state": AgentState(row["state"])}) for row in await conn.fetch(_LIVE, node)]
 
 
+_OTHER_NODE = """
+select l.node from agent_live l join nodes n on n.name = l.node
+where l.agent_id = $1 and l.node <> $2 and n.lease_until > clock_timestamp()
+"""
+
+
+async def other_node_of(conn: Connection, agent_id: UUID, node: str) -> str | None:
+    """Where an agent is logged in, if that is another node whose engine lives."""
+    found: str | None = await conn.fetchval(_OTHER_NODE, agent_id, node)
+    return found
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stay:
     """From when to when an agent was in a state; `ended_at` None: still."""

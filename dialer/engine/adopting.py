@@ -24,7 +24,7 @@ _AS_THEY_WERE = {AgentState.TALKING, AgentState.WRAP_UP, AgentState.RESERVED, Ag
 async def adopt_agents(
     pool: asyncpg.Pool, node: str, floor: Floor, agents: Agents, metrics: Metrics, clock: Clock
 ) -> list[Agent]:
-    """Put them on the floor as they were; whether their seats and calls still live is found out by reconciliation."""
+    """Put them on the floor as they were, and log out whoever has no device any more; whether their seats and calls still live is found out by reconciliation."""
     async with pool.acquire(timeout=5) as conn:
         rows = await agents_db.live_of_node(conn, node)
         known = {agent.id: agent for agent in await agents_db.list_agents(conn)} if rows else {}
@@ -33,7 +33,10 @@ async def adopt_agents(
     for row in rows:
         device = devices.get(row.device_id) if row.device_id else None
         person = known.get(row.agent_id)
-        if device is None or person is None or row.agent_id in floor.agents:
+        if device is None or person is None:
+            agents.left_behind(row.agent_id, row.logged_in_at)  # the device was removed
+            continue
+        if row.agent_id in floor.agents:
             continue
         agent = _agent(row, device.username, device.id, person, clock)
         floor.agents[agent.agent_id] = agent

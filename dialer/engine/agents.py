@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from uuid import UUID
 
 import structlog
@@ -107,6 +107,19 @@ class Agents:
             )
         )
         self._publishing.agent(agent)
+
+    def left_behind(self, agent_id: UUID, logged_in_at: datetime) -> None:
+        """Somebody whom another run had logged in and this one cannot take over: logged out."""
+        self._journal.agent(
+            AgentChange(
+                agent_id=agent_id,
+                node=self._node,
+                state=AgentState.LOGGED_OUT,
+                since=self._clock.now(),
+                logged_in_at=logged_in_at,
+            )
+        )
+        self._publishing.value("agent", str(agent_id), None)
 
     def settle(self, agent: Agent) -> None:
         """The present work is done: go where the agent wants to be. Without a line they are called first."""

@@ -124,6 +124,7 @@ class Agent:
     agent_id: UUID
     device_id: UUID
     device_username: str
+    device_removed: bool = False
     project_ids: frozenset[UUID]
     priorities: Mapping[UUID, int] = field(default_factory=dict)  # of its projects, for this agent
     skills: frozenset[str]

@@ -88,6 +88,8 @@ class Desk:
                     await self._provision(command.device_id)
                 return Done(state="provisioned")
             case RemoveDevice():
+                for agent_id in self._presence.device_removed(command.device_id):
+                    await self.execute(AgentLogout(agent_id=agent_id))
                 with client_errors():
                     await self._unprovision(command.device_id)
                 return Done(state="removed")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import asyncpg
 
 from dialer.db import agents as agents_db
@@ -34,7 +36,7 @@ class Presence:
         self._clock = clock
 
     async def login(self, command: AgentLogin) -> Done:
-        """Errors: NotFound `agent_unknown`, `device_unknown`; Conflict `already_logged_in` (at another device), `device_elsewhere`."""
+        """Errors: NotFound `agent_unknown`, `device_unknown`; Conflict `already_logged_in` (at another device or on another node), `device_elsewhere`."""
         if (there := self._floor.agents.get(command.agent_id)) is not None:
             if there.device_id != command.device_id:
                 raise Conflict("already_logged_in", "You are logged in at another device. Log out there first.")
@@ -43,10 +45,14 @@ class Presence:
             async with self._pool.acquire(timeout=5) as conn:
                 person = await agents_db.get_agent(conn, command.agent_id)
                 device = await devices_db.get_device(conn, command.device_id)
+                elsewhere = await agents_db.other_node_of(conn, command.agent_id, self._node)
         if device.agent_id != person.id or device.removed_at is not None:
             raise NotFound("device_unknown", "This agent has no such device.")
         if device.node != self._node:
             raise Conflict("device_elsewhere", f"This device belongs to the node {device.node}.", node=device.node)
+        if elsewhere is not None:
+            message = f"You are logged in on the node {elsewhere}. Log out there first."
+            raise Conflict("already_logged_in", message, node=elsewhere)
         if command.agent_id in self._floor.agents:
             raise Conflict("already_logged_in", "You have just logged in.")
         now = self._clock.now()
@@ -88,8 +94,15 @@ class Presence:
         agent.reason = command.reason[:_LONGEST_REASON]
         return self._want(agent, "break")
 
+    def device_removed(self, device_id: UUID) -> list[UUID]:
+        """Whoever sits there can only log out from now on. Gives the agents, at most one."""
+        seated = [agent for agent in self._floor.agents.values() if agent.device_id == device_id]
+        for agent in seated:
+            agent.device_removed = True
+        return [agent.agent_id for agent in seated]
+
     def _want(self, agent: Agent, wanted: str) -> Done:
-        agent.wanted = wanted
+        agent.wanted = wanted = "logged_out" if agent.device_removed else wanted
         if agent.state in _AT_WORK:
             self._agents.changed(agent)
         else:
