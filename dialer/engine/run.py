@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import datetime
@@ -18,10 +19,11 @@ from dialer.db.pool import LOST
 from dialer.domain.commands import Command, Done
 from dialer.domain.errors import Unavailable
 from dialer.domain.pacing import Limit
-from dialer.domain.states import AgentState
+from dialer.domain.states import AgentState, CallState
 from dialer.engine.adopting import adopt_agents
 from dialer.engine.clock import Clock, SystemClock
 from dialer.engine.config import EngineConfig
+from dialer.engine.floor import Call
 from dialer.engine.lease import NodeLease
 from dialer.engine.parts import Parts, assemble
 from dialer.engine.rounds import Rounds
@@ -29,6 +31,8 @@ from dialer.engine.upkeep import Upkeep
 from dialer.engine.watchdog import watch_the_loop
 from dialer.live.control import ControlServer
 from dialer.live.feed import Feed
+
+_DRAIN_LOOK_S = 0.1
 
 
 class Room(Protocol):
@@ -70,7 +74,7 @@ class Engine:
         self._room = room
         self._tell_ended = on_ended
         self._clock = clock or SystemClock()
-        self._stopping = False
+        self._stopping = self._draining = False
         self.parts: Parts = assemble(
             config,
             pool,
@@ -149,7 +153,7 @@ class Engine:
 
     def obstacle(self) -> tuple[Limit, str] | None:
         """What forbids any new call now."""
-        if self._stopping:
+        if self._stopping or self._draining:
             return Limit.LEASE, "the engine is stopping"
         if not self._lease.held:
             return Limit.LEASE, "the lease on the node is not certain"
@@ -212,6 +216,12 @@ class Engine:
         blocked_s = self.config.loop_blocked_s
         keep("watchdog", lambda: watch_the_loop(self._clock, parts.metrics, parts.budgets.load, blocked_s=blocked_s))
 
+    async def drain(self) -> None:
+        """Before `stop`: no new calls, and whoever answers a call under way is served. Ends when each has an agent or is over; ask for it with a deadline."""
+        self._draining = True
+        while self._rounds.asterisk_up and any(map(_unserved, self.parts.floor.calls.values())):  # noqa: ASYNC110 - at the end of a life
+            await asyncio.sleep(_DRAIN_LOOK_S)
+
     async def stop(self) -> None:
         """No new calls; what is known is written; the lease goes back. Conversations go on in Asterisk."""
         self._stopping = True
@@ -256,3 +266,9 @@ class Engine:
         await self._upkeep.refresh_watches(project_id)
         self._upkeep.publish_projects()
         self.parts.placing.new_list(project_id)
+
+
+def _unserved(call: Call) -> bool:
+    return call.state in (CallState.COMMITTED, CallState.ORIGINATING, CallState.RINGING) or (
+        call.state is CallState.ANSWERED and not call.waited_out
+    )

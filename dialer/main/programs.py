@@ -176,6 +176,7 @@ class _Start:
         self.life.stop_with("succession", _done(succession.release))
         await start_when_free(engine, patience_s=_LEASES * settings.lease_s)
         self.life.stop_with("engine", engine.stop)
+        self.life.stop_with("calls that ring", engine.drain)
         self.life.watch("engine", engine.wait_lost)
         if settings.redis_url:
             fan_out = RedisFanOut(settings.redis_url, feed, settings.node)
