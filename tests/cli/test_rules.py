@@ -76,7 +76,9 @@ async def test_a_list_of_others_is_loaded_whole_and_its_wrong_lines_are_named(wa
     file.write_text("138 1234 5678\n\n12\n+12025550123\n", encoding="utf-8")
 
     def work() -> None:
-        assert waihu("dnc", "load", "us-national-dnc", str(file))[1] == {
+        code, said = waihu("dnc", "load", "us-national-dnc", str(file))
+        assert (code, "line 3" in said) == (Exit.REFUSED, True)
+        assert waihu("dnc", "load", "us-national-dnc", str(file), "--anyway")[1] == {
             "done": "2 numbers in us-national-dnc; 1 lines are no number, the first is line 3", "entries": 2, "left_out": 1,
         }  # fmt: skip
         (listed,) = waihu("dnc", "lists")[1]
