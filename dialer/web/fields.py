@@ -52,7 +52,7 @@ def _zone(name: str) -> str:
     return name
 
 
-FIRST_YEAR, LAST_YEAR = 1970, 2200  # beyond them a zone, a sum of days or the database gives up
+FIRST_YEAR, LAST_YEAR = 1970, 3000  # beyond them a zone, a sum of days or the database gives up
 
 
 def _utc(moment: datetime) -> datetime:

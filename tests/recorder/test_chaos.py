@@ -54,7 +54,7 @@ async def test_each_part_holds_in_small(part: kills.Part, postgres: Postgres, pl
 async def test_a_file_that_goes_unlawfully_is_seen(
     postgres: Postgres, plan: Plan, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("recorder.removals.may_release", lambda *_: "")
+    monkeypatch.setattr("recorder.releasable.may_release", lambda *_: "")
     assert broken(await ledger_operations.operate_on_the_ledger(replace(plan, share=0.03), postgres))
 
 

@@ -153,8 +153,8 @@ async def test_an_unmasked_project_gives_its_numbers_as_they_are_dialled_at_home
     project, person = await a_project(house.pool, mask_numbers=False), await house.person(Role.TECHNICAL_LEAD)
     await upload(person, project.id, "phone,name\n13812345671 / 010-88886666,A\n+16502530000,B\n")
     answer = await person.ask("GET", f"/projects/{project.id}/leads/export", query={"format": "csv"})
-    assert "13812345671,01088886666,江苏,连云港".encode() in answer.raw
-    assert b"0016502530000,,," in answer.raw
+    assert "13812345671,01088886666,mobile,江苏,连云港".encode() in answer.raw
+    assert b"0016502530000,,fixed_or_mobile,," in answer.raw
     other = await a_project(house.pool)
     again = await upload(person, other.id, answer.raw, number="number", other_numbers="other_numbers")
     assert (again.body["accepted"], again.body["rejected"]) == (2, 0)
