@@ -42,6 +42,7 @@ _LEGS_FIRST_S: Final = 0.2
 _LEGS_LONGEST_S: Final = 5.0
 _LEGS_LOOKS: Final = 12  # then the call is left to the reconciler
 _POLL_S: Final = 0.2
+_AGAIN_S: Final = 1.0
 _STORING: Final = 3  # calls more than there are encoders: they are stored while the next is encoded, and share the disk's and the ledger's waits
 _USE_EVERY_S: Final = 60.0
 _ALARM_WINDOW: Final = timedelta(days=1)
@@ -153,11 +154,17 @@ class Recorder:
             ) from error
 
     async def _prepare_keys(self) -> None:
-        if self._keys is None:
-            return
-        async with asyncio.timeout(self._settings.ledger_timeout_s), self._pool.acquire() as conn:
-            if await self._keys.prepare(conn, at=self._clock()):
-                log.warning("A key file for recordings was made: keep a copy of it off this machine")
+        """Waits for a PostgreSQL that is away: an engine of this process is at work already, with calls on it."""
+        while self._keys is not None:
+            try:
+                async with asyncio.timeout(self._settings.ledger_timeout_s), self._pool.acquire() as conn:
+                    if await self._keys.prepare(conn, at=self._clock()):
+                        log.warning("A key file for recordings was made: keep a copy of it off this machine")
+            except LEDGER_AWAY as error:
+                log.warning("The recorder waits for PostgreSQL", error=type(error).__name__)
+                await asyncio.sleep(_AGAIN_S)
+            else:
+                return
 
     def _make_directories(self) -> None:
         (self._settings.spool_dir / POISONED_DIR).mkdir(parents=True, exist_ok=True)

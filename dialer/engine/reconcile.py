@@ -343,12 +343,14 @@ class Reconcile:
             )
             self._calls.apply(call, CallEvent.NOT_SENT if never_received else CallEvent.HUNG_UP)
             return
-        call.sent_at = call.sent_at or record.started_at
+        # What was noticed late, at an adoption in the moment of the end, is not later than its record says.
+        if record.started_at is not None:
+            call.sent_at = min(call.sent_at or record.started_at, record.started_at)
         if record.answered_at is not None:
             self._calls.apply(call, CallEvent.ANSWERED, at=record.answered_at)
             if call.answered_at is not None and call.bridged_at is None:
-                # It may have been noticed late: at an adoption in the moment of its end.
                 call.answered_at = min(call.answered_at, record.answered_at)
+                call.ringing_at = min(call.ringing_at, call.answered_at) if call.ringing_at else None
         if record.bridged:
             call.agent_id = call.agent_id or record.agent_id or self._agent_at(record.device)
             self._calls.apply(call, CallEvent.BRIDGED, at=record.answered_at)

@@ -316,3 +316,21 @@ def test_a_purpose_has_bytes_of_its_own(tmp_path: Path) -> None:
     ring = source(tmp_path).load()
     assert ring.derive("links") == source(tmp_path).load().derive("links")
     assert len({ring.derive("links"), ring.derive("heads"), ring.keys["a"]}) == 3
+
+
+async def test_a_recorder_that_starts_while_postgresql_is_away_waits_for_it(
+    pool: Pool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its engine is at work already, with calls on it: the process must not end."""
+    prepare, asked = FileKeys.prepare, 0
+
+    async def away_at_first(self: FileKeys, conn: Any, **how: Any) -> bool:
+        nonlocal asked
+        asked += 1
+        if asked == 1:
+            raise asyncpg.ConnectionDoesNotExistError("killed")
+        return await prepare(self, conn, **how)
+
+    monkeypatch.setattr(FileKeys, "prepare", away_at_first)
+    async with Running(pool, settings(tmp_path), keys=FileKeys(KeySource(path=tmp_path / "recording.keys"))):
+        assert asked == 2

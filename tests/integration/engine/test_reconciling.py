@@ -183,3 +183,24 @@ async def test_hold_during_a_round_is_not_turned_back_by_the_listing_of_before(
     await stage.engine.parts.reconcile.now(adopt=True)
     assert call.state is CallState.HELD
     await stage.engine.execute(Resume(agent_id=agent_id))
+
+
+async def test_call_that_is_adopted_late_has_its_times_in_order_all_the_same(stage: Stage) -> None:
+    call, _lead_id, agent_id = await a_call_under_way(stage)
+    device = stage.on_floor(agent_id).device_username
+    await stage.die()
+    await stage.pool.execute(  # killed before it was written that the call was sent
+        "update attempts set state = 'committed', sent_at = null, created_at = created_at - interval '1 minute'"
+    )
+    before = SystemClock().now().timestamp()
+    await stage.start()
+    assert call.attempt_id in stage.engine.parts.floor.calls
+    stage.asterisk.end_unseen(
+        call.attempt_id, started=before - 3, answered=before - 1, ended=before + 0.1, result="bridged_end", seat=f"PJSIP/{device}-00000001"
+    )  # fmt: skip
+    await stage.engine.parts.reconcile.now(adopt=True)
+    row = await stage.ended_row(call.attempt_id)
+    times = [row["created_at"], row["sent_at"], row["answered_at"], row["bridged_at"], row["ended_at"]]
+    assert row["outcome"] == "connected"
+    assert times == sorted(times)
+    assert abs(row["answered_at"].timestamp() - before + 1) < 0.01
