@@ -24,12 +24,13 @@ _ROOT: Final = str(Path(__file__).resolve().parent.parent)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodeOrder:
-    """Which legs, where to, how long the call lasted (None: not known), what to seal it with (None: it is not sealed), and where it was paused (ms)."""
+    """Which legs, where to, how long the call lasted (None: not known) and the customer was alone in it, what to seal it with (None: it is not sealed), and where it was paused (ms)."""
 
     customer: Path
     agent: Path
     part: Path
     expected_ms: int | None
+    alone_ms: int = 0
     seal: Seal | None = None
     pauses: tuple[tuple[int, int], ...] = ()
 
@@ -56,6 +57,7 @@ class Encoder:
             "agent": str(order.agent),
             "part": str(order.part),
             "expected_ms": order.expected_ms,
+            "alone_ms": order.alone_ms,
             "pauses": order.pauses,
             "seal": order.seal and [order.seal.attempt_id.hex, order.seal.key.hex()],  # a pipe is read by nobody else
         }

@@ -130,6 +130,7 @@ class Intake:
                     agent=agent,
                     part=part,
                     expected_ms=call.expected_ms,
+                    alone_ms=call.alone_ms,
                     seal=seal,
                     pauses=call.paused,
                 )

@@ -99,6 +99,7 @@ class Call:
     agent_id: UUID | None
     created_at: datetime
     answered_at: datetime | None
+    bridged_at: datetime | None
     ended_at: datetime | None
     zone: str
     record_calls: bool
@@ -124,6 +125,13 @@ class Call:
         if self.answered_at is None or self.ended_at is None:
             return None
         return max(0, round((self.ended_at - self.answered_at) / timedelta(milliseconds=1)))
+
+    @property
+    def alone_ms(self) -> int:
+        """How long nobody was with the customer after the answer: Asterisk may have begun to write up to so much later."""
+        if self.answered_at is None or self.bridged_at is None:
+            return 0
+        return max(0, round((self.bridged_at - self.answered_at) / timedelta(milliseconds=1)))
 
     @property
     def paused(self) -> tuple[tuple[int, int], ...]:
@@ -158,7 +166,7 @@ class Alarm:
 
 
 _CALL = """
-select a.id as attempt_id, a.lead_id, a.project_id, a.agent_id, a.created_at, a.answered_at, a.ended_at,
+select a.id as attempt_id, a.lead_id, a.project_id, a.agent_id, a.created_at, a.answered_at, a.bridged_at, a.ended_at,
        p.zone, p.record_calls, r.state, r.path, r.sha256, r.bytes, r.verified_at
 from attempts a join projects p on p.id = a.project_id left join recordings r on r.attempt_id = a.id
 where a.id = $1

@@ -31,6 +31,9 @@ BIT_RATE: Final = 24_000
 WAVEFORM_POINTS: Final = 1000
 """Peaks kept for a side: as many as a screen has columns for."""
 
+_LEAD_MS: Final = 40
+"""Less than this is missing at every start and end, and is no matter."""
+
 PAUSE_EDGE_MS: Final = 200
 """A pause is known to a fifth of a second: the engine's clock, and the time its orders take. So much around it is not judged, and so much within its ends may be heard."""
 
@@ -67,6 +70,7 @@ class Leg:
         self._file: BinaryIO | None = None
         self._layout: WavLayout | None = None
         self._left = 0
+        self._lead = 0
         self.activity = Activity()
         try:
             self._file = path.open("rb")
@@ -92,16 +96,28 @@ class Leg:
         """Samples in the leg."""
         return 0 if self._layout is None else self._layout.frames
 
+    @property
+    def closed(self) -> bool:
+        """It was written to its end."""
+        return self._layout is not None and self._layout.closed
+
+    def begin_with_silence(self, frames: int) -> None:
+        """So much of it comes before its first sample."""
+        self._lead = frames
+
     def read_into(self, out: Samples, rate_hz: int) -> None:
         """Fill `out` with the next samples, then silence; listen to them on the way."""
-        wanted = min(len(out), self._left)
-        got = 0
+        got = min(len(out), self._lead)
+        out[:got] = 0
+        wanted = min(len(out) - got, self._left)
         if wanted and self._file is not None:
             block = np.frombuffer(self._file.read(2 * wanted), dtype="<i2")
-            got = len(block)
-            out[:got] = block
-            self.activity.hear(block, rate_hz)
+            out[got : got + len(block)] = block
+            got += len(block)
+        if got and self.frames:
+            self.activity.hear(out[:got], rate_hz)
         out[got:] = 0
+        self._lead -= min(len(out), self._lead)
         self._left -= wanted
 
     def measure(self, pauses: Stretches = ()) -> LegMeasure:
@@ -110,7 +126,7 @@ class Leg:
         return LegMeasure(
             side=self._side,
             present=self._file is not None,
-            closed=self._layout is not None and self._layout.closed,
+            closed=self.closed,
             frames=self.frames,
             loud_ms=self.activity.loud_ms,
             speech_db=self.activity.speech_db,
@@ -190,10 +206,13 @@ def make_master(
     part: Path,
     *,
     expected_ms: int | None,
+    alone_ms: int = 0,
     seal: Seal | None = None,
     pauses: Stretches = (),
 ) -> Master:
     """Encode two legs into `part`, sealed where a seal is given, durable when this returns. `pauses`: where nothing was recorded.
+
+    The sound begins at the answer: what Asterisk did not write while the customer was alone (`alone_ms`) is silence.
 
     Raises BadLeg when a leg is no sound we know, OSError when the disk refuses. On an error nothing is left at `part`.
     """
@@ -212,6 +231,10 @@ def make_master(
                 faults=judge((left.measure(), right.measure()), rate_hz=8000, expected_ms=None),
             )
         rate_hz = rates.pop() or 8000
+        lead = _unwritten_ms(left, right, frames * 1000 // rate_hz, expected_ms, alone_ms) * rate_hz // 1000
+        for leg in (left, right):
+            leg.begin_with_silence(lead)
+        frames += lead
         sink = HashedFile(part)
         try:
             sealing = SealingSink(sink, seal) if seal else None
@@ -237,6 +260,16 @@ def make_master(
             faults=faults,
             analysis=_analysis(left.activity, right.activity, pauses),
         )
+
+
+def _unwritten_ms(left: Leg, right: Leg, length_ms: int, expected_ms: int | None, alone_ms: int) -> int:
+    """What is missing before the first sample. MixMonitor throws away half a second and more of a customer to whom nobody sends anything yet; both legs that
+    were written to their end lack it at the same place. What was cut off by a death lacks its end.
+    """
+    if expected_ms is None or not (left.closed and right.closed):
+        return 0
+    missing = expected_ms - length_ms
+    return missing if _LEAD_MS <= missing <= alone_ms + _LEAD_MS else 0
 
 
 def _analysis(customer: Activity, agent: Activity, pauses: Stretches) -> Analysis:

@@ -34,6 +34,7 @@ def answer(request: dict[str, Any]) -> dict[str, Any]:
             Path(request["agent"]),
             Path(request["part"]),
             expected_ms=request["expected_ms"],
+            alone_ms=request["alone_ms"],
             seal=seal,
             pauses=request["pauses"],
         )

@@ -11,7 +11,7 @@ from dialer.engine.floor import Call, Pause
 
 
 def row_of(call: Call, pause: Pause, ended_by: PauseEnd | None = None, ended_at: datetime | None = None) -> PauseNews:
-    """For the journal; `ended_by` None: it goes on. Places in the recording are counted from the answer."""
+    """For the journal; `ended_by` None: it goes on. Places in the recording are counted from the answer, where its sound begins."""
     from_ms = _place(call, pause.started_at)
     return PauseNews(
         id=pause.id,

@@ -235,3 +235,36 @@ async def test_a_clip_out_of_bounds_is_refused(master: Path, start_ms: int, end_
     with pytest.raises(BadClip) as refused:
         await clip(master, start_ms=start_ms, end_ms=end_ms)
     assert refused.value.error_id == "clip_out_of_bounds"
+
+
+def test_what_was_not_written_while_the_customer_was_alone_is_silence_so_that_the_sound_begins_at_the_answer(
+    tmp_path: Path,
+) -> None:
+    """A click at 2.5 s of the call is found there though both legs begin 480 ms after the answer; so is a pause."""
+    left, right = speech(9.52) // 20, speech(9.52, seed=3) // 20
+    left[round((2.5 - 0.48) * 8000) :][:40] = 30000
+    right[round((7.5 - 0.48) * 8000) :][:40] = 30000
+    for side in (left, right):
+        side[round((3.0 - 0.48) * 8000) : round((5.0 - 0.48) * 8000)] = 0
+    (tmp_path / "r.wav").write_bytes(wav(left))
+    (tmp_path / "t.wav").write_bytes(wav(right))
+    made = make_master(
+        tmp_path / "r.wav", tmp_path / "t.wav", tmp_path / "m", expected_ms=10_000, alone_ms=500, pauses=((3000, 5000),)
+    )
+    heard = decoded(tmp_path / "m")
+    assert [int(np.argmax(np.abs(side))) / 48000 for side in heard] == [
+        pytest.approx(2.5, abs=0.01),
+        pytest.approx(7.5, abs=0.01),
+    ]
+    assert np.abs(heard[:, : round(0.45 * 48000)]).max() < 0.001
+    assert (made.duration_ms, made.faults) == (10_000, [])
+
+
+@pytest.mark.parametrize(("alone_ms", "closed"), [(0, True), (300, True), (500, False)])
+def test_what_is_missing_for_another_reason_is_not_put_before_the_sound(
+    tmp_path: Path, alone_ms: int, *, closed: bool
+) -> None:
+    for name in ("r.wav", "t.wav"):
+        (tmp_path / name).write_bytes(wav(speech(9.52), declared_bytes=None if closed else 0))
+    made = make_master(tmp_path / "r.wav", tmp_path / "t.wav", tmp_path / "m", expected_ms=10_000, alone_ms=alone_ms)
+    assert made.duration_ms == 9520
