@@ -63,9 +63,10 @@ from judged s left join inserted i using (number)
 
 _WITH_PLACE: Final = PLACE.format(used="$5", plan="$6", number="s.number")
 
-_OURS: Final = """
-select s.line from staged s join leads l on l.number = s.number and l.project_id = $1
-where l.import_id = $2 and s.line = any ($3::bigint[])
+# Number by number: the leads of this import, which may be millions by now, are not to be gone through for each chunk again.
+OURS: Final = """
+select s.line from unnest($3::bigint[], $4::text[]) as s (line, number)
+join lateral (select l.import_id from leads l where l.number = s.number and l.project_id = $1 limit 1) l on l.import_id = $2
 """
 
 
@@ -122,8 +123,9 @@ async def take(conn: Connection, target: Target, chunk: Chunk) -> Taken:
     assert row is not None  # noqa: S101 -- an aggregate always gives a row
     if row["lines"]:
         reasons = dict(zip(row["lines"], row["reasons"], strict=True))
-        unsaid = [line for line, reason in reasons.items() if reason is None]
-        ours = await conn.fetch(_OURS, target.project_id, target.import_id, unsaid, timeout=STATEMENT_TIMEOUT_S)
+        unsaid = [lead for lead in chunk.rows if lead.line in reasons and reasons[lead.line] is None]
+        lines, numbers = [lead.line for lead in unsaid], [lead.number for lead in unsaid]
+        ours = await conn.fetch(OURS, target.project_id, target.import_id, lines, numbers, timeout=STATEMENT_TIMEOUT_S)
         in_file = {one["line"] for one in ours}
         chunk.rejects += [
             duplicate(lead, chunk.cells[lead.line], target.columns, _reason(lead.line, reasons[lead.line], in_file))
