@@ -33,9 +33,9 @@ from recorder.archive.building import Builder, alone
 from recorder.archive.copying import Copier
 from recorder.archive.drive import Drive
 from recorder.archive.labels import print_sheets
-from recorder.archive.ledger import DiscCopy
 from recorder.archive.media import Medium
 from recorder.archive.rotation import Report, Targets, rotate, wait_for_disc
+from recorder.archive.volume import DiscCopy
 
 app = typer.Typer(no_args_is_help=True, help="Recordings on discs: docs/discs.md.")
 Because = Annotated[str, typer.Option("--why", help="The reason; it is kept.")]

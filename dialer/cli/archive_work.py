@@ -19,7 +19,8 @@ from dialer.domain.errors import BadRequest
 from recorder.archive.bucket import Bucket, Place, Stored
 from recorder.archive.building import ArchiveSettings
 from recorder.archive.building import Progress as Advance
-from recorder.archive.ledger import ArchiveLedger, DiscCopy
+from recorder.archive.ledger import ArchiveLedger
+from recorder.archive.volume import DiscCopy
 from recorder.file_keys import FileKeys
 
 if TYPE_CHECKING:

@@ -25,11 +25,12 @@ from recorder.archive import catalogue, correction
 from recorder.archive.bag import About, close_bag, hash_of
 from recorder.archive.erasing import ArchiveKeys, wrap_for_disc
 from recorder.archive.image import write_image
-from recorder.archive.ledger import ArchiveLedger, Item, Volume
+from recorder.archive.ledger import ArchiveLedger
 from recorder.archive.media import Medium, fits
 from recorder.archive.reading import Fault, read_volume
 from recorder.archive.signing import load_key
 from recorder.archive.states import VolumeEvent, VolumeState
+from recorder.archive.volume import Item, Volume
 from recorder.errors import ArchiveError, Damaged, KeysRefused
 from recorder.file_keys import FileKeys, unwrapped
 from recorder.paths import locate

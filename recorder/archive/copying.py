@@ -18,10 +18,11 @@ from recorder.archive import correction
 from recorder.archive.bucket import Bucket, Place, Stored
 from recorder.archive.building import ArchiveSettings, Progress, check
 from recorder.archive.drive import Drive
-from recorder.archive.ledger import ArchiveLedger, DiscCopy, Volume
+from recorder.archive.ledger import ArchiveLedger
 from recorder.archive.nameplate import Nameplate, identify, nameplate_of, read_nameplate
 from recorder.archive.reading import Fault, readable_blocks
 from recorder.archive.states import CopyEvent, CopyState, VolumeEvent, VolumeState
+from recorder.archive.volume import DiscCopy, Volume
 from recorder.errors import ArchiveError, Damaged
 from recorder.spool import sync_directory
 

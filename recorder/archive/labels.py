@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from recorder.archive.ledger import DiscCopy, Volume
 from recorder.archive.planner import NO_YEAR
+from recorder.archive.volume import DiscCopy, Volume
 
 
 def print_sheets(target: Path, volume: Volume, copies: Sequence[DiscCopy], project: str) -> None:

@@ -17,8 +17,8 @@ from typing import Final
 from uuid import UUID
 
 from recorder.archive.bucket import Stored
-from recorder.archive.ledger import DiscCopy, Volume
 from recorder.archive.media import NAMEPLATE_SECTORS, SECTOR
+from recorder.archive.volume import DiscCopy, Volume
 from recorder.errors import ArchiveError
 
 _WORDS: Final = b"WAIHU COPY 1"

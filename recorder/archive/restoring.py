@@ -16,9 +16,10 @@ from recorder.archive import catalogue
 from recorder.archive.bucket import Bucket, Stored
 from recorder.archive.building import ArchiveSettings
 from recorder.archive.iso import Source
-from recorder.archive.ledger import ArchiveLedger, Item
+from recorder.archive.ledger import ArchiveLedger
 from recorder.archive.reading import copy_out
 from recorder.archive.states import CopyState
+from recorder.archive.volume import Item
 from recorder.errors import ArchiveError, Damaged, StoreRefused
 from recorder.paths import locate
 from recorder.settings import RecorderSettings

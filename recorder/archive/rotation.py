@@ -18,11 +18,12 @@ from recorder.archive.bucket import Bucket, Place, Stored
 from recorder.archive.building import Builder, clear_given_up
 from recorder.archive.copying import Copier
 from recorder.archive.drive import Drive
-from recorder.archive.ledger import ArchiveLedger, DiscCopy, Volume
+from recorder.archive.ledger import ArchiveLedger
 from recorder.archive.media import Medium
 from recorder.archive.planner import Batch, plan
 from recorder.archive.standing import thin
 from recorder.archive.states import CopyState, VolumeState
+from recorder.archive.volume import DiscCopy, Volume
 from recorder.errors import Damaged, RecorderError
 
 Ask = Callable[[DiscCopy, Drive, bool], Awaitable[bool]]

@@ -37,13 +37,14 @@ from dialer.web.roles import KEEPERS, KEEPING_READERS
 from recorder import ledger, releasable
 from recorder.archive import building, sampling
 from recorder.archive.building import ArchiveSettings
-from recorder.archive.ledger import ArchiveLedger, DiscCopy
-from recorder.archive.ledger import Volume as VolumeRow
+from recorder.archive.ledger import ArchiveLedger
 from recorder.archive.media import Medium
 from recorder.archive.planner import plan as plan_volumes
 from recorder.archive.restoring import Restorer
 from recorder.archive.states import CopyEvent as Happened
 from recorder.archive.states import CopyState
+from recorder.archive.volume import DiscCopy
+from recorder.archive.volume import Volume as VolumeRow
 from recorder.settings import RecorderSettings
 from recorder.space import read_free
 

@@ -15,12 +15,13 @@ from dialer.db import attempts as attempts_db
 from dialer.db.attempts import LiveAttempt
 from dialer.domain.commands import Hold, Resume
 from dialer.domain.ids import uuid7
-from dialer.domain.states import AgentState, CallState
+from dialer.domain.states import CallState
 from dialer.engine import floor, reconcile
 from dialer.engine.clock import SystemClock
 from dialer.engine.floor import Call
 from dialer.engine.listing import Listing, list_channels
 from tests.integration.engine.conftest import Stage
+from tests.integration.engine.test_faults import a_talking_call
 from tests.protocols.fake_asterisk import Headers
 
 pytestmark = [pytest.mark.services, pytest.mark.faults]
@@ -97,14 +98,7 @@ async def test_call_counts_as_made_when_the_records_of_its_time_cannot_be_read(s
 
 async def a_conversation(stage: Stage, **settings: Any) -> tuple[Call, UUID]:
     await stage.start(audit_every_s=3600, **settings)
-    project = await stage.project()
-    await stage.leads(project, 1)
-    agent_id = await stage.agent(project)
-    call = await stage.call()
-    await stage.asterisk.answer(call.attempt_id)
-    await stage.until(lambda: stage.state(agent_id) is AgentState.TALKING, "conversation")
-    await stage.engine.parts.journal.flushed(5)
-    return call, agent_id
+    return await a_talking_call(stage)
 
 
 async def test_call_that_ended_in_the_moment_it_was_listed_does_not_come_to_life_again(stage: Stage) -> None:

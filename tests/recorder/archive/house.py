@@ -16,12 +16,13 @@ from recorder.archive.building import ArchiveSettings, Builder
 from recorder.archive.copying import Copier
 from recorder.archive.drive import Drive
 from recorder.archive.erasing import ArchiveKeys
-from recorder.archive.ledger import ArchiveLedger, Volume
+from recorder.archive.ledger import ArchiveLedger
 from recorder.archive.media import Medium
 from recorder.archive.planner import plan
 from recorder.archive.restoring import Restorer
 from recorder.archive.signing import own
 from recorder.archive.states import CopyState
+from recorder.archive.volume import Volume
 from recorder.file_keys import FileKeys
 from recorder.keyring import KeySource
 from recorder.removals import Removals

@@ -20,11 +20,11 @@ from recorder import keeping
 from recorder.archive import bucket as buckets
 from recorder.archive.bucket import Bucket, Lock, Place, Stored
 from recorder.archive.copying import Step
-from recorder.archive.ledger import DiscCopy
 from recorder.archive.media import Medium
 from recorder.archive.rebuilding import rebuild
 from recorder.archive.rotation import Report, Targets, rotate
 from recorder.archive.states import CopyState
+from recorder.archive.volume import DiscCopy
 from recorder.errors import ArchiveError
 from recorder.file_keys import FileKeys
 from recorder.keyring import KeySource

@@ -13,10 +13,10 @@ import pytest
 from recorder.archive import correction
 from recorder.archive.building import check
 from recorder.archive.iso import Iso
-from recorder.archive.ledger import Volume
 from recorder.archive.media import SECTOR
 from recorder.archive.reading import Fault, read_volume
 from recorder.archive.states import CopyState
+from recorder.archive.volume import Volume
 from recorder.errors import Damaged
 from tests.recorder.archive.house import House
 

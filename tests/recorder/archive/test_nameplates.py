@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from recorder.archive.drive import Drive
-from recorder.archive.ledger import DiscCopy
 from recorder.archive.media import NAMEPLATE_SECTORS, SECTOR, Medium
 from recorder.archive.nameplate import read_nameplate
 from recorder.archive.rotation import Report, Targets, rotate, wait_for_disc
 from recorder.archive.states import CopyState, VolumeState
+from recorder.archive.volume import DiscCopy
 from recorder.errors import ArchiveError
 from tests.recorder.archive.house import House
 

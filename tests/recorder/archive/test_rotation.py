@@ -12,11 +12,11 @@ import pytest
 
 from recorder.archive import media
 from recorder.archive.drive import Drive
-from recorder.archive.ledger import DiscCopy
 from recorder.archive.media import Medium
 from recorder.archive.rotation import Report, Targets, rotate
 from recorder.archive.standing import thin
 from recorder.archive.states import CopyEvent, CopyState, VolumeState
+from recorder.archive.volume import DiscCopy
 from tests.recorder.archive.house import House
 from tests.recorder.archive.test_erasing import delete, recordings
 

@@ -19,10 +19,10 @@ import pytest
 
 from recorder.archive import building
 from recorder.archive.iso import Iso
-from recorder.archive.ledger import Volume
 from recorder.archive.media import Medium
 from recorder.archive.rotation import Targets, rotate
 from recorder.archive.states import CopyState, VolumeEvent, VolumeState
+from recorder.archive.volume import Volume
 from recorder.errors import ArchiveError, Damaged
 from tests.recorder.archive.house import House
 from tests.recorder.archive_builders import state_of

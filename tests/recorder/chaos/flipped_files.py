@@ -10,8 +10,8 @@ from typing import Any
 
 from recorder.archive.building import check
 from recorder.archive.catalogue import RECORDINGS
-from recorder.archive.ledger import Volume
 from recorder.archive.reading import read_volume
+from recorder.archive.volume import Volume
 from recorder.errors import FileGone
 from recorder.sealing import Seal, content_of
 from recorder.verifying import damaged_files

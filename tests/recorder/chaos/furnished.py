@@ -9,7 +9,7 @@ from uuid import UUID
 
 import asyncpg
 
-from recorder.archive.ledger import Volume
+from recorder.archive.volume import Volume
 from recorder.file_keys import FileKeys, WrappedKey
 from recorder.keyring import KeySource
 from recorder.sealing import Seal

@@ -18,10 +18,10 @@ import asyncpg
 
 from lab.postgres import Postgres
 from recorder import keeping
-from recorder.archive.ledger import DiscCopy, Volume
 from recorder.archive.media import Medium
 from recorder.archive.planner import plan as plan_volumes
 from recorder.archive.states import CopyEvent, CopyState, VolumeEvent
+from recorder.archive.volume import DiscCopy, Volume
 from recorder.errors import ArchiveError
 from recorder.retention.policy import Basis
 from tests.databases import a_database

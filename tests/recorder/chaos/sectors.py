@@ -10,9 +10,9 @@ from pathlib import Path
 import asyncpg
 
 from lab.postgres import Postgres
-from recorder.archive.ledger import Volume
 from recorder.archive.media import SECTOR
 from recorder.archive.states import CopyState
+from recorder.archive.volume import Volume
 from tests.databases import a_database, a_server
 from tests.recorder.archive.house import House
 from tests.recorder.archive_builders import a_stored_recording
