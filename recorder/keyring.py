@@ -6,6 +6,7 @@ Lines of `<name> <32 bytes in base64>`; the last one is in use, older ones open 
 from __future__ import annotations
 
 import base64
+import functools
 import os
 import re
 import secrets
@@ -55,8 +56,12 @@ class Keyring:
 
     def derive(self, purpose: str, *, master: str | None = None) -> bytes:
         """32 bytes for a purpose of their own (HKDF, RFC 5869), the same for every process that has this master key."""
-        key = self.keys[master or self.current]
-        return HKDF(algorithm=SHA256(), length=_KEY_BYTES, salt=None, info=purpose.encode()).derive(key)
+        return _derived(self.keys[master or self.current], purpose)
+
+
+@functools.lru_cache(maxsize=64)  # asked for with every range that is heard by a link
+def _derived(key: bytes, purpose: str) -> bytes:
+    return HKDF(algorithm=SHA256(), length=_KEY_BYTES, salt=None, info=purpose.encode()).derive(key)
 
 
 def wrap(key: bytes, secret: bytes, purpose: str) -> bytes:

@@ -107,7 +107,7 @@ async def test_another_range_asks_the_database_once(house: House) -> None:
         asked.clear()
         assert (await listener.ask("GET", f"/recordings/{recording}/audio", headers=PART)).status == 206
     driver_s_own = ("'jit'", "pg_catalog")  # what it asks of types, once a connection
-    assert [query for query in asked if not any(word in query for word in driver_s_own)] == [hearing.NOTE]
+    assert [query for query in asked if not any(word in query for word in driver_s_own)] == [hearing.NOTE_ONE]
 
 
 async def listening(house: House, listener: Person, path: str) -> socket.socket:

@@ -93,15 +93,18 @@ async def test_one_row_that_cannot_be_written_keeps_no_other_listener_from_heari
     assert len(await house.audited("recording_listened")) == 19
 
 
-async def test_the_statement_is_planned_once_for_all_times(house: House) -> None:
+@pytest.mark.parametrize(
+    ("statement", "sizes"), [(hearing.NOTE_ONE, [1]), (hearing.NOTE_LOT, [2, 3, 4, 5])], ids=["one", "lot"]
+)
+async def test_the_statement_is_planned_once_for_all_times(house: House, statement: str, sizes: list[int]) -> None:
     recording, listener = await a_recording(house), await house.person(Role.QA)
     row = await the_sound(house.pool, recording)
     login = await house.pool.fetchval("select login from users where id = $1", listener.user_id)
     async with house.pool.acquire() as conn:
-        for lot in range(20):
-            rows = [heard(row, user=listener.user_id, login=login, why=f"{n}") for n in range(1 + lot % 4)]
+        for size in sizes * (20 // len(sizes)):
+            rows = [heard(row, user=listener.user_id, login=login, why=f"{n}") for n in range(size)]
             assert all(await hearing.note(conn, rows))
         [plans] = await conn.fetch(
-            "select generic_plans, custom_plans from pg_prepared_statements where statement = $1", hearing.NOTE
+            "select generic_plans, custom_plans from pg_prepared_statements where statement = $1", statement
         )
     assert plans["generic_plans"] >= 10, plans
