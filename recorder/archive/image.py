@@ -1,6 +1,6 @@
 """The image of a volume: the bag's files and the store's recordings as one ISO 9660 file system, the same bytes for the same content.
 
-xorriso writes it to a pipe; it is hashed and written to disk in one pass. Rock Ridge for Unix, Joliet for everybody else and for our own reader.
+xorriso writes it to a pipe; it is hashed and written to disk in one pass, side by side. Rock Ridge for Unix, Joliet for everybody else and for our own reader.
 """
 
 from __future__ import annotations
@@ -9,9 +9,10 @@ import hashlib
 import os
 import subprocess
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Final
+from typing import IO, Any, Final
 
 from recorder.archive.media import SECTOR
 from recorder.archive.programs import ending_with_us, failed
@@ -74,13 +75,18 @@ def _started(command: list[str], environment: dict[str, str], words: IO[bytes]) 
 
 def _pour(child: subprocess.Popen[bytes], target: IO[bytes], progress: Callable[[int], None]) -> tuple[int, bytes]:
     digest, size = hashlib.sha256(), 0
+    under_way: list[Future[Any]] = []
     try:
         assert child.stdout is not None  # noqa: S101  # it was asked for
-        while block := child.stdout.read(_BLOCK):
-            digest.update(block)
-            target.write(block)
-            size += len(block)
-            progress(len(block))
+        with ThreadPoolExecutor(2) as beside:  # so that xorriso waits neither for the disk nor for the hash
+            while block := child.stdout.read(_BLOCK):
+                for one in under_way:
+                    one.result()
+                under_way = [beside.submit(digest.update, block), beside.submit(target.write, block)]
+                size += len(block)
+                progress(len(block))
+        for one in under_way:
+            one.result()
     except BaseException:
         child.kill()
         raise
