@@ -1,6 +1,7 @@
 """Finding recordings: one table, newest first by the id of the call, each filter beside an index that serves it (docs/recordings.md).
 
-The statement is put together from what was asked for, so that the planner sees just that.
+The statement is put together from what was asked for, so that the planner sees just that. Words and tags are looked for in the newest week first, and
+further back only while the page is not full: how often a common word was written in a year does not matter then.
 """
 
 # ruff: noqa: S608  # what is put together here are constants of this file; values are always arguments
@@ -21,6 +22,8 @@ LONGEST_RING = timedelta(minutes=10)
 
 _WEEK_S = 7 * 24 * 3600
 _MOST_WEEKS = 60
+_FURTHER = 8
+"""So much longer each time is the stretch that is looked at next."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,12 +70,17 @@ _CONDITIONS = {
 }
 
 
-def statement(wanted: Wanted, *, before: UUID | None, limit: int) -> tuple[str, list[object]]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ids:
+    """Calls by when they were placed: from an id on, and before another; None: however far."""
+
+    since: UUID | None = None
+    before: UUID | None = None
+
+
+def statement(wanted: Wanted, ids: Ids, *, limit: int) -> tuple[str, list[object]]:
     """The search as SQL and its arguments. The ids are found first, in an index alone where it can be; rows are read for the page only."""
-    where, arguments = conditions(wanted)
-    if before is not None:
-        arguments.append(before)
-        where.append(f"r.attempt_id < ${len(arguments)}")
+    where, arguments = conditions(wanted, ids)
     arguments.append(limit)
     newest = f"order by r.attempt_id desc limit ${len(arguments)}"
     found = "found"
@@ -89,7 +97,7 @@ order by r.attempt_id desc
     return sql, arguments
 
 
-def conditions(wanted: Wanted) -> tuple[list[str], list[object]]:
+def conditions(wanted: Wanted, ids: Ids = Ids()) -> tuple[list[str], list[object]]:
     """What must hold of `recordings r`, and the arguments for it."""
     where: list[str] = []
     arguments: list[object] = []
@@ -106,12 +114,16 @@ def conditions(wanted: Wanted) -> tuple[list[str], list[object]]:
     if wanted.until is not None:
         arguments.append(wanted.until)
         where.append(f"r.attempt_id < uuid7_floor(${len(arguments)}::timestamptz)")
+    for how, bound in ((">=", ids.since), ("<", ids.before)):
+        if bound is not None:
+            arguments.append(bound)
+            where.append(f"r.attempt_id {how} ${len(arguments)}")
     if wanted.text is not None or wanted.tag is not None:
-        _intersect(wanted, where, arguments)
+        _intersect(wanted, ids, where, arguments)
     return where, arguments
 
 
-def _intersect(wanted: Wanted, where: list[str], arguments: list[object]) -> None:
+def _intersect(wanted: Wanted, ids: Ids, where: list[str], arguments: list[object]) -> None:
     """Words, tag, project and weeks as terms of one index, so that no common word alone decides how much is read."""
     terms = "recording_terms(r.note, r.tags, r.project_id, r.attempt_id)"
     where.append("(r.note <> '' or r.tags <> '{}')")
@@ -125,19 +137,55 @@ def _intersect(wanted: Wanted, where: list[str], arguments: list[object]) -> Non
     arguments.append(fixed)
     parts.append(f"${len(arguments)}::text[]")
     where.append(f"{terms} @> ({' || '.join(parts)})")
-    if wanted.since is not None and wanted.until is not None:
-        first, last = (int(at.timestamp()) // _WEEK_S for at in (wanted.since - LONGEST_RING, wanted.until))
-        if last - first < _MOST_WEEKS:
-            arguments.append([f"week {week}" for week in range(first, last + 1)])
-            where.append(f"{terms} && ${len(arguments)}::text[]")
+    first, end = _placed_from(wanted, ids), _placed_before(wanted, ids)
+    if first is not None and end is not None and end // _WEEK_S - first // _WEEK_S < _MOST_WEEKS:
+        arguments.append([f"week {week}" for week in range(first // _WEEK_S, end // _WEEK_S + 1)])
+        where.append(f"{terms} && ${len(arguments)}::text[]")
+
+
+def _placed_from(wanted: Wanted, ids: Ids) -> int | None:
+    """The first second in which a call can have been placed."""
+    known = [] if wanted.since is None else [int((wanted.since - LONGEST_RING).timestamp())]
+    return max([*known, *_second(ids.since)], default=None)
+
+
+def _placed_before(wanted: Wanted, ids: Ids) -> int | None:
+    """The last second in which a call can have been placed."""
+    known = [] if wanted.until is None else [int(wanted.until.timestamp())]
+    return min([*known, *_second(ids.before)], default=None)
+
+
+def _second(call: UUID | None) -> list[int]:
+    return [] if call is None else [(call.int >> 80) // 1000]
 
 
 async def search(conn: Connection, wanted: Wanted, *, before: UUID | None, limit: int) -> list[RecordingRow]:
     """Recordings, the newest call first, from before a call on."""
-    sql, arguments = statement(wanted, before=before, limit=limit)
+    if wanted.text is None and wanted.tag is None:
+        return await _page(conn, wanted, Ids(before=before), limit)
+    if before is None:
+        newest: UUID | None = await conn.fetchval(_NEWEST)
+        if newest is None:
+            return []
+        before = UUID(int=newest.int + 1)  # so that its weeks are known
+    end = _placed_before(wanted, Ids(before=before))
+    first = _placed_from(wanted, Ids()) or 0
+    rows: list[RecordingRow] = []
+    weeks = 1
+    while end is not None and end >= first and len(rows) < limit:
+        begin = end - weeks * _WEEK_S
+        since = UUID(int=begin * 1000 << 80) if begin > first and weeks < _MOST_WEEKS else None
+        rows += await _page(conn, wanted, Ids(since=since, before=before), limit - len(rows))
+        end, before, weeks = begin if since else None, since, weeks * _FURTHER
+    return rows
+
+
+async def _page(conn: Connection, wanted: Wanted, ids: Ids, limit: int) -> list[RecordingRow]:
+    sql, arguments = statement(wanted, ids, limit=limit)
     return [RecordingRow(**dict(row)) for row in await conn.fetch(sql, *arguments)]
 
 
+_NEWEST = "select attempt_id from recordings order by attempt_id desc limit 1"
 _TAG = "update recordings set tags = $2 where id = $1 returning project_id, attempt_id"
 
 

@@ -109,6 +109,7 @@ def queries(chance: random.Random) -> Mapping[str, Callable[[], Wanted]]:
         "a tag": lambda: Wanted(tag="vip", **span(7)),
         "two words of a note": lambda: Wanted(text=chance.choice(WORDS) + chance.choice(WORDS), project_id=project()),
         "a common word of a note": lambda: Wanted(text=chance.choice(WORDS), **span(30)),
+        "a common word of all years": lambda: Wanted(text=chance.choice(WORDS)),
         "a word that is nowhere": lambda: Wanted(text="起诉"),
     }  # fmt: skip
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dialer.db.recording_search import Wanted, statement
+from dialer.db.recording_search import Ids, Wanted, search, statement
 from dialer.domain.roles import Role
 from tests.builders import NOON, a_lead, a_project, an_attempt
 from tests.web.conftest import House
@@ -158,16 +158,51 @@ async def test_a_search_in_thousands_of_rows_reads_the_index_of_its_filter(house
         Wanted(agent_id=project),
         Wanted(project_id=project, dead_air_from_ms=9),
     ):
-        sql, arguments = statement(wanted, before=None, limit=51)
+        sql, arguments = statement(wanted, Ids(), limit=51)
         plan = "\n".join(row[0] for row in await house.pool.fetch("explain " + sql, *arguments))
         assert "Seq Scan on recordings" not in plan, f"{wanted}\n{plan}"
     assert made
 
 
+DAYS_AGO = (0, 0.001, 3, 6.999, 7, 7.001, 8, 40, 62.999, 63, 64, 400, 500, 900, 4000)
+
+
+async def test_words_of_all_years_come_newest_first_page_by_page_and_none_is_passed_over(house: House) -> None:
+    """They are looked for stretch by stretch; neither a page nor a span knows of it."""
+    project = await a_project(house.pool)
+    async with house.pool.acquire() as conn, conn.transaction():
+        await conn.execute("set local session_replication_role = replica")
+        for number, days in enumerate(DAYS_AGO):
+            placed = NOON - timedelta(days=days)
+            await conn.execute(
+                """insert into recordings (attempt_id, project_id, state, path, sha256, bytes, duration_ms, started_at, number, note, tags)
+                   select (left(uuid7_floor($1)::text, 14) || '7abc-8000-' || lpad(to_hex($2::bigint), 12, '0'))::uuid, $3, 'stored', 'a', sha256('a'), 5, 60000,
+                          $1::timestamptz + interval '9 minutes', '+86' || $2::bigint, 'says 退订 again', '{}'""",
+                placed, number, project.id,
+            )  # fmt: skip
+        every = [
+            row["attempt_id"] for row in await conn.fetch("select attempt_id from recordings order by attempt_id desc")
+        ]
+        for size in (1, 2, 5, 100):
+            paged, before = [], None
+            while rows := await search(conn, Wanted(text="退订"), before=before, limit=size):
+                assert len(rows) <= size
+                paged += [row.attempt_id for row in rows]
+                before = paged[-1]
+            assert paged == every, size
+        for since, until in ((0, 8), (7, 63.5), (3, 5000), (64, 900), (4500, 5000), (-9, -5)):
+            wanted = Wanted(text="退订", since=NOON - timedelta(days=until), until=NOON - timedelta(days=since))
+            within = [one for one, days in zip(every, DAYS_AGO, strict=True) if since < days - 0.00625 <= until]
+            assert [row.attempt_id for row in await search(conn, wanted, before=None, limit=100)] == within, (
+                since,
+                until,
+            )
+
+
 @given(st.builds(Wanted, text=st.text(min_size=2), shortest_ms=st.integers(0, 9), tag=st.text()))
 def test_whatever_is_asked_becomes_an_argument_and_never_a_part_of_the_statement(wanted: Wanted) -> None:
-    sql, arguments = statement(wanted, before=None, limit=1)
-    assert sql == statement(Wanted(text="a", shortest_ms=1, tag="b"), before=None, limit=1)[0]
+    sql, arguments = statement(wanted, Ids(), limit=1)
+    assert sql == statement(Wanted(text="a", shortest_ms=1, tag="b"), Ids(), limit=1)[0]
     assert arguments[:2] == [wanted.tag, wanted.text]
 
 
