@@ -13,11 +13,14 @@ from uuid import UUID
 
 import orjson
 
+from campaigns.sql import OneConnection
 from dialer.db.recording_search import Wanted, conditions
 from dialer.db.sql import Connection
 
 MOST = 1_000_000
 """Recordings a sample is drawn from, at most."""
+
+_AT_ONCE = 2000
 
 
 class Stratum(StrEnum):
@@ -43,15 +46,18 @@ _OF: dict[Stratum, str] = {
 }
 
 
-async def population(conn: Connection, wanted: Wanted, strata: Sequence[Stratum]) -> list[tuple[UUID, str]]:
-    """Stored recordings of a search, each with its stratum; one more than MOST where there are more."""
+async def population(conn: OneConnection, wanted: Wanted, strata: Sequence[Stratum]) -> list[tuple[UUID, str]]:
+    """Stored recordings of a search, each with its stratum; one more than MOST where there are more. In a transaction.
+
+    They are taken some at a time: reading hundreds of thousands in one go would hold up whatever else the event loop does.
+    """
     where, arguments = conditions(wanted)
     stratum = f"concat_ws(' | ', {', '.join(_OF[one] for one in strata)})" if strata else "''"
     sql = f"""
 select r.id, {stratum} as stratum from recordings r join projects p on p.id = r.project_id
 where r.state = 'stored' and {" and ".join(where) or "true"} limit {MOST + 1}
 """
-    return [(row["id"], row["stratum"]) for row in await conn.fetch(sql, *arguments)]
+    return [(row["id"], row["stratum"]) async for row in conn.cursor(sql, *arguments, prefetch=_AT_ONCE)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
