@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterator
 from uuid import UUID
 
@@ -26,6 +27,7 @@ class Projects:
         self._clock = clock
         self._projects: dict[UUID, Project] = {}
         self._reread: set[UUID] = set()  # since the last refresh began
+        self._refreshing = asyncio.Lock()
 
     def __iter__(self) -> Iterator[Project]:
         return iter(self._projects.values())
@@ -77,12 +79,13 @@ class Projects:
 
     async def refresh(self) -> None:
         """Read all that can be dialled again; one that was read by itself meanwhile is newer than this. Errors: those of a lost PostgreSQL."""
-        self._reread.clear()
-        async with self._pool.acquire(timeout=5) as conn:
-            found = await projects_db.list_projects(conn)
-        kept = {project.id: project for project in found if project.state is not ProjectState.ARCHIVED}
-        newer = {project_id: self._projects[project_id] for project_id in self._reread}
-        self._projects = kept | newer
+        async with self._refreshing:  # what another has begun to read may be older than what is asked for
+            self._reread.clear()
+            async with self._pool.acquire(timeout=5) as conn:
+                found = await projects_db.list_projects(conn)
+            kept = {project.id: project for project in found if project.state is not ProjectState.ARCHIVED}
+            newer = {project_id: self._projects[project_id] for project_id in self._reread}
+            self._projects = kept | newer
 
     async def reload(self, project_id: UUID) -> Project:
         """Read one again. Errors: NotFound `project_unknown`."""
