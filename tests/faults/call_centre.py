@@ -215,6 +215,8 @@ class CallCentre:
         seat = self._staffed.seats[0]
         await self.engine.execute(AgentLogin(agent_id=seat.agent_id, device_id=seat.device_id, wanted="ready"))
         await self.agent_is("ready")
+        # The journal is written behind: an agent whose login died with the engine logs in again, which is another story.
+        await wait_until(self._login_is_written, timeout_s=10, what="the agent's login in the journal")
         leads: list[int] = []
         match step:
             case Step.COMMITTED:
@@ -243,6 +245,9 @@ class CallCentre:
                     await self.engine.execute(HangUp(agent_id=self.agent_id))
                     await self.agent_is("wrap_up")
         return leads
+
+    async def _login_is_written(self) -> bool:
+        return bool(await self.fetch("select 1 from agent_live where agent_id = $1 and state = 'ready'", self.agent_id))
 
     async def _leads(self, *behaviours: Behaviour) -> list[int]:
         """Ring at once and talk for 24 s (people, if nothing else is said); nobody else has the numbers.
